@@ -1,0 +1,87 @@
+"""Every error a user can meet.
+
+Each is a `GanzooError`, and its message is one sentence or two: what happened, the value received, what is accepted,
+and what to do next. The command line prints the message alone and leaves with `exit_code`; `--debug` adds the traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class GanzooError(Exception):
+    """The base of every error ganzoo raises on purpose."""
+
+    exit_code = 2
+
+
+class UnknownNameError(GanzooError, LookupError):
+    """No architecture, loss, model or data set is registered under a name."""
+
+
+class AmbiguousNameError(GanzooError, LookupError):
+    """Two plugins registered one short name, so only the full names can be used."""
+
+
+class RegistrationError(GanzooError, ValueError):
+    """A plugin registered something that cannot be: a bad name, or one name twice."""
+
+
+class PluginError(GanzooError):
+    """A plugin could not be loaded (raised only where plugins are strict)."""
+
+
+class MissingPluginError(GanzooError):
+    """A model names an architecture of a plugin that is absent, disabled, failed or too old."""
+
+
+class ConfigError(GanzooError, TypeError):
+    """A setting is unknown, of the wrong type, or out of range."""
+
+
+class ObjectiveError(GanzooError, ValueError):
+    """An objective cannot be read, or its parts cannot go together or with this model."""
+
+
+class SourceError(GanzooError, ValueError):
+    """The string given to `load` names nothing that can be loaded."""
+
+
+class WeightsError(GanzooError, ValueError):
+    """A weights file is damaged, or does not fit the network it is for."""
+
+
+class InputError(GanzooError, ValueError):
+    """An argument has the wrong shape, dtype or range."""
+
+
+class DataError(GanzooError, ValueError):
+    """Training data cannot be read or cannot be used."""
+
+
+class OutputError(GanzooError, OSError):
+    """A file or folder cannot be written."""
+
+
+class CheckpointError(GanzooError):
+    """No checkpoint of a run can be used."""
+
+
+class RunError(GanzooError):
+    """A run's folder is in use, or is not what was expected."""
+
+
+class DivergenceError(GanzooError, ArithmeticError):
+    """Training produced a value that is not finite."""
+
+    exit_code = 3
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x' or 'y'?"` for the nearest of `known`, or an empty string.
+
+    Args:
+        name: What was received.
+        known: What would have been accepted.
+    """
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return "; did you mean " + " or ".join(repr(match) for match in near) + "?" if near else ""

@@ -1,0 +1,80 @@
+"""Files that are whole or absent: written beside their place, flushed to disk, then renamed into it."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ganzoo.errors import OutputError
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on a clean exit flush it and rename it to `path`.
+
+    Missing parent folders are made. If the body raises, nothing is left behind and `path` is as it was. The finished
+    file has the modes that the umask asks for, also when a library wrote it with narrower ones.
+
+    Args:
+        path: Where the file shall be.
+
+    Raises:
+        OutputError: The file or its folder cannot be written.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        flush_file(temporary)
+        temporary.replace(target)
+        flush_folder(target.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}; choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with writing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """Write `content` to `path` as UTF-8, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_bytes(path, content.encode())
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content as 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush_file(path: Path) -> None:
+    """Give a finished file the modes of the umask, and flush it to disk."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Flush a folder's entries to disk, so that a rename in it survives a power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
