@@ -1,0 +1,55 @@
+"""ganzoo: a plugin-based model zoo for generative adversarial networks, on PyTorch.
+
+The public names are imported when they are first used, so that `import ganzoo` loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganzoo import errors as errors
+    from ganzoo.gan import GAN as GAN
+    from ganzoo.hookspecs import hookimpl as hookimpl
+    from ganzoo.plugins import list_plugins as list_plugins
+    from ganzoo.training.trainer import Trainer as Trainer
+    from ganzoo.zoo import create_loss as create_loss
+    from ganzoo.zoo import create_model as create_model
+    from ganzoo.zoo import create_objective as create_objective
+    from ganzoo.zoo import list_architectures as list_architectures
+    from ganzoo.zoo import list_datasets as list_datasets
+    from ganzoo.zoo import list_losses as list_losses
+    from ganzoo.zoo import list_pretrained as list_pretrained
+    from ganzoo.zoo import load as load
+
+__version__ = "0.1.0"
+
+_MODULE_OF = {
+    "GAN": "ganzoo.gan",
+    "Trainer": "ganzoo.training.trainer",
+    "create_loss": "ganzoo.zoo",
+    "create_model": "ganzoo.zoo",
+    "create_objective": "ganzoo.zoo",
+    "hookimpl": "ganzoo.hookspecs",
+    "list_architectures": "ganzoo.zoo",
+    "list_datasets": "ganzoo.zoo",
+    "list_losses": "ganzoo.zoo",
+    "list_plugins": "ganzoo.plugins",
+    "list_pretrained": "ganzoo.zoo",
+    "load": "ganzoo.zoo",
+}
+
+__all__ = ["__version__", "errors", *_MODULE_OF]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("ganzoo.errors")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'ganzoo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,90 @@
+"""What the data given to a trainer means: a name, a folder, arrays, or a dataset."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from ganzoo import plugins
+from ganzoo.data.arrays import Array, ValueRange, table_from_arrays
+from ganzoo.data.datasets import MapStyle, table_from_dataset
+from ganzoo.data.idx import open_idx_folder, open_idx_images
+from ganzoo.data.table import Table
+from ganzoo.errors import DataError, UnknownNameError
+
+Data = Table | str | os.PathLike[str] | Array | tuple[Any, Any] | MapStyle | Dataset[Any]
+
+
+def open_data(data: Data, *, split: str = "train", value_range: ValueRange | None = None) -> Table:
+    """Open data of any kind as one table.
+
+    Args:
+        data: One of
+
+            - a table, which is returned as it is;
+            - the name of a registered data set, such as `"ring"`. It wins over a folder of the same name in the
+              working directory: write `"./ring"` for the folder;
+            - the path of a folder of idx files, or of one pictures file in it;
+            - a tensor or array: uint8 pictures `(N, H, W)` or `(N, C, H, W)`, or floats `(N, *sample_shape)`;
+            - a tuple of such samples and their labels `(N,)`;
+            - a map-style dataset, whose items are read once; see `table_from_dataset`.
+        split: Which part of a folder of idx files: `"train"` or `"test"`.
+        value_range: The lowest and highest value that float samples can take, such as `(0, 1)`; they must state it.
+
+    Returns:
+        The table. Where `data` is a name or a path, `table.source` opens it again.
+
+    Raises:
+        UnknownNameError: A text is neither a registered name nor a path.
+        DataError: The data cannot be read, or is of no kind above.
+        InputError: There is no such split.
+    """
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, str):
+        return _open_text(data, split)
+    if isinstance(data, os.PathLike):
+        return _open_path(Path(data), split)
+    if isinstance(data, Tensor | np.ndarray):
+        return table_from_arrays(data, value_range=value_range)
+    if isinstance(data, tuple):
+        if len(data) != 2:
+            raise DataError(f"the data is a tuple of {len(data)}; give (samples, labels)")
+        return table_from_arrays(*data, value_range=value_range)
+    # A mapping and an iterable dataset can have the methods of a map-style one too.
+    if isinstance(data, MapStyle) and not isinstance(data, IterableDataset | Mapping):
+        return table_from_dataset(data, value_range=value_range)
+    raise DataError(
+        f"the data is a {type(data).__name__}, which has no length and items by number; "
+        "give a map-style dataset, a tensor, a folder or a name that 'ganzoo list' shows"
+    )
+
+
+def _open_text(text: str, split: str) -> Table:
+    path = Path(text)
+    if text.startswith((".", "~")) or path.is_absolute():
+        return _open_path(path, split)
+    try:
+        entry = plugins.find("dataset", text)
+    except UnknownNameError:
+        # A registered name can hold a slash too (plugin/name), so a path is what no plugin knows.
+        if path.exists() or path.name != text:
+            return _open_path(path, split)
+        raise
+    table = entry.load()()
+    if not isinstance(table, Table):
+        raise DataError(f"data set {text!r} gave a {type(table).__name__}, not a Table; report this to its plugin")
+    return table
+
+
+def _open_path(path: Path, split: str) -> Table:
+    path = path.expanduser()
+    if path.is_file():
+        return open_idx_images(path)
+    if path.is_dir():
+        return open_idx_folder(path, split)
+    raise DataError(f"there is no folder {str(path)!r}; give a folder of idx files, or a name that 'ganzoo list' shows")

@@ -1,0 +1,154 @@
+"""Histograms and line plots, drawn with Pillow alone; `render.draw` chooses among them."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+_SIDE = 384  # of the square plot, in pixels
+_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 14, 18, 32  # around it, for the tick labels
+_FONT_SIZE = 12
+_TICK = 4
+
+_PAPER = (255, 255, 255)
+_INK = (60, 60, 67)
+_FAINT = (226, 226, 231)
+_BAR = (76, 114, 176)
+
+# From dark to bright in even steps of lightness, so that more looks like more, in grey too.
+_HEAT = np.array([(10, 8, 32), (66, 15, 106), (142, 41, 104), (212, 78, 65), (250, 152, 46), (252, 246, 190)])
+
+# With few points, large cells: a single point then stays visible.
+_FEW_POINTS = 5_000
+_FINE_CELLS, _COARSE_CELLS = 192, 96
+
+_BARS = 64
+_CELL_WIDTH, _CELL_HEIGHT, _GAP = 144, 72, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A range of values along a number of pixels."""
+
+    low: float
+    high: float
+    pixels: int
+
+    def position(self, value: float) -> float:
+        """Return how many pixels from the low end a value lies."""
+        return (value - self.low) / (self.high - self.low) * self.pixels
+
+    def ticks(self) -> list[float]:
+        """Return four to ten round numbers within the range."""
+        rough = (self.high - self.low) / 5
+        unit = 10.0 ** math.floor(math.log10(rough))
+        step = unit * max(factor for factor in (1, 2, 5) if factor * unit <= rough)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [step * k for k in range(first, last + 1)]
+
+
+def histogram(values: Floats, low: float, high: float) -> "Image.Image":
+    """Draw how numbers are distributed, as a density.
+
+    Args:
+        values: `(N,)` in the data's own units; those outside the range, and NaN, are left out.
+        low: The low end of the horizontal axis.
+        high: The high end.
+    """
+    values = values[np.isfinite(values)]
+    counts, edges = np.histogram(values, bins=_BARS, range=(low, high))
+    density = counts / (max(len(values), 1) * (high - low) / _BARS)
+    x, y = Axis(low, high, _SIDE), Axis(0, float(density.max()) * 1.05 or 1.0, _SIDE)
+    image, pen = _frame(x, y)
+    bottom = _TOP + _SIDE
+    for value, left, right in zip(density, edges[:-1], edges[1:], strict=True):
+        if height := round(y.position(value)):
+            pen.rectangle(
+                (_LEFT + x.position(left), bottom - height, _LEFT + x.position(right) - 1, bottom - 1), fill=_BAR
+            )
+    return image
+
+
+def density_map(points: Floats, low: float, high: float) -> "Image.Image":
+    """Draw where points lie, as a 2-D histogram with counts on a log scale.
+
+    Args:
+        points: `(N, 2)` in the data's own units; those outside the range, and NaN, are left out.
+        low: The low end of both axes.
+        high: The high end.
+    """
+    from PIL import Image
+
+    points = points[np.isfinite(points).all(axis=1)]
+    cells = _COARSE_CELLS if len(points) < _FEW_POINTS else _FINE_CELLS
+    counts, _, _ = np.histogram2d(points[:, 1], points[:, 0], bins=cells, range=[(low, high), (low, high)])
+    brightness = np.log1p(counts[::-1]) / np.log1p(max(counts.max(), 1))  # row 0 is the top
+    heat = Image.fromarray(_heat(brightness)).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
+    axis = Axis(low, high, _SIDE)
+    image, _ = _frame(axis, axis)
+    image.paste(heat, (_LEFT, _TOP))
+    return image
+
+
+def line_grid(sequences: Floats, low: float, high: float, columns: int) -> "Image.Image":
+    """Draw each sequence as a line in a cell of its own; all cells share one vertical range.
+
+    Args:
+        sequences: `(N, T)` in the data's own units.
+        low: The bottom of each cell.
+        high: Its top.
+        columns: How many cells stand side by side.
+    """
+    from PIL import Image, ImageDraw
+
+    # Pillow's lines have no smooth edges, so they are drawn at twice the size.
+    width, height, gap = 2 * _CELL_WIDTH, 2 * _CELL_HEIGHT, 2 * _GAP
+    columns = min(columns, len(sequences))
+    rows = math.ceil(len(sequences) / columns)
+    size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
+    image = Image.new("RGB", size, _PAPER)
+    pen = ImageDraw.Draw(image)
+    x, y = Axis(0, max(sequences.shape[1] - 1, 1), width), Axis(low, high, height)
+    for i, sequence in enumerate(np.nan_to_num(sequences).clip(low, high)):
+        left, top = gap + (i % columns) * (width + gap), gap + (i // columns) * (height + gap)
+        pen.rectangle((left, top, left + width, top + height), outline=_FAINT, width=2)
+        pen.line(
+            [(left + x.position(t), top + height - y.position(float(value))) for t, value in enumerate(sequence)],
+            fill=_BAR,
+            width=3,
+            joint="curve",
+        )
+    return image.reduce(2)
+
+
+def _heat(brightness: Floats) -> Bytes:
+    """Map `(H, W)` in [0, 1] to RGB `(H, W, 3)`."""
+    anchors = np.linspace(0, 1, len(_HEAT))
+    return np.stack([np.interp(brightness, anchors, channel) for channel in _HEAT.T], axis=-1).round().astype(np.uint8)
+
+
+def _frame(x: Axis, y: Axis) -> "tuple[Image.Image, ImageDraw.ImageDraw]":
+    """Return an empty square plot with ticks and their labels, and the pen to draw in it."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (_LEFT + _SIDE + _RIGHT, _TOP + _SIDE + _BOTTOM), _PAPER)
+    pen = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=_FONT_SIZE)
+    right, bottom = _LEFT + _SIDE, _TOP + _SIDE
+    pen.rectangle((_LEFT - 1, _TOP - 1, right, bottom), outline=_INK)
+    for value in x.ticks():
+        at = _LEFT + x.position(value)
+        pen.line((at, bottom, at, bottom + _TICK), fill=_INK)
+        pen.text((at, bottom + 2 * _TICK), f"{value:g}", fill=_INK, font=font, anchor="ma")
+    for value in y.ticks():
+        at = bottom - y.position(value)
+        pen.line((_LEFT - _TICK, at, _LEFT, at), fill=_INK)
+        pen.text((_LEFT - 2 * _TICK, at), f"{value:g}", fill=_INK, font=font, anchor="rm")
+    return image, pen

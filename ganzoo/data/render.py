@@ -1,0 +1,87 @@
+"""The only drawer in ganzoo: samples of any shape -> one picture to look at."""
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ganzoo.data import plots
+from ganzoo.data.table import HALF_BYTE, to_data
+from ganzoo.errors import InputError
+from ganzoo.files import writing
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Pictures smaller than half of this are enlarged, by a whole number, to be readable in a grid.
+_READABLE = 64
+
+_GREY, _RGB, _RGBA = 1, 3, 4
+
+
+def draw(samples: Tensor, *, scale: float, offset: float, columns: int | None = None) -> "Image.Image":
+    """Draw samples in the way their shape asks for.
+
+    | sample shape | drawn as |
+    | --- | --- |
+    | `(C, H, W)` | a grid of pictures; grey, RGB or RGBA, and other channel counts as grey side by side |
+    | `(1, T)` | a grid of line plots |
+    | `(2,)` | a 2-D histogram of all points, with counts on a log scale |
+    | `(1,)` | a histogram |
+
+    Args:
+        samples: `(N, *sample_shape)` in [-1, 1], N at least 1. Histograms leave out points beyond the range, and NaN.
+        scale: Half the width of the data's range, for the axes.
+        offset: The middle of the data's range, for the axes.
+        columns: How many pictures or line plots stand side by side; by default about as many as one below another.
+
+    Raises:
+        InputError: The shape is none of these, or `columns` is below 1.
+    """
+    if len(samples) == 0:
+        raise InputError("there are no samples to draw; give at least one")
+    if columns is not None and columns < 1:
+        raise InputError(f"columns is {columns}; give 1 or more")
+    columns = columns or math.ceil(math.sqrt(len(samples)))
+    samples = samples.detach().cpu().float()
+    low, high = offset - scale, offset + scale
+    match samples.shape[1:]:
+        case (_, _, _):
+            return _picture_grid(samples, columns)
+        case (1, _):
+            return plots.line_grid((samples[:, 0] * scale + offset).numpy(), low, high, columns)
+        case (2,):
+            return plots.density_map((samples * scale + offset).numpy(), low, high)
+        case (1,):
+            return plots.histogram((samples[:, 0] * scale + offset).numpy(), low, high)
+    raise InputError(
+        f"samples of shape {tuple(samples.shape[1:])} cannot be drawn; pictures (C, H, W), sequences (1, T), "
+        "points (2,) and numbers (1,) can, so draw a part of them"
+    )
+
+
+def save_png(image: "Image.Image", path: str | os.PathLike[str]) -> None:
+    """Write a picture as PNG, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with writing(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def _picture_grid(samples: Tensor, columns: int) -> "Image.Image":
+    from PIL import Image
+    from torchvision.utils import make_grid
+
+    _, channels, height, width = samples.shape
+    # A picture shows the whole range as 0..255, whatever the data's units are.
+    pixels = to_data(samples.nan_to_num(0), HALF_BYTE, HALF_BYTE, torch.uint8)
+    if channels not in (_GREY, _RGB, _RGBA):
+        pixels = pixels.permute(0, 2, 1, 3).reshape(-1, 1, height, channels * width)
+    enlarged = max(1, _READABLE // max(height, width))
+    pixels = pixels.repeat_interleave(enlarged, dim=2).repeat_interleave(enlarged, dim=3)
+    grid = make_grid(pixels, nrow=columns, padding=2)  # (C, H, W), grey as RGB
+    return Image.fromarray(grid.permute(1, 2, 0).numpy())

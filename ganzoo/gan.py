@@ -1,0 +1,286 @@
+"""`GAN`: networks and their config, with everything one does with a trained model."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import ganzoo
+from ganzoo import card, files, randomness, weights
+from ganzoo.config import ModelConfig, SamplingConfig
+from ganzoo.data.table import to_data
+from ganzoo.errors import InputError, WeightsError
+from ganzoo.models.architecture import Condition
+
+CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
+
+Labels = int | Sequence[int] | Tensor
+
+
+class GAN(nn.Module):
+    """Named networks, of which `generator` and `discriminator` are the usual two, and what their samples mean.
+
+    Attributes:
+        networks: The networks by name.
+        config: What the model is made of; its `networks` is empty where they are plain modules that no registry knows.
+        latent_dim: The length of the generator's latents.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: ModelConfig | None = None,
+        latent_dim: int | None = None,
+        sample_shape: tuple[int, ...] | None = None,
+        **networks: nn.Module,
+    ) -> None:
+        """Put networks together.
+
+        Args:
+            config: The config the networks were built from; None for plain modules.
+            latent_dim: The length of a latent; by default the generator's own attribute.
+            sample_shape: The shape of a sample; by default the config's, or the generator's own attribute.
+            networks: The networks; `generator` is required, `discriminator` is needed to train and to score.
+
+        Raises:
+            InputError: There is no generator, or a plain one without latent_dim or sample_shape.
+        """
+        super().__init__()
+        if "generator" not in networks:
+            raise InputError(f"a GAN was made of {sorted(networks) or 'nothing'}; it takes at least generator=...")
+        self.networks = nn.ModuleDict(networks)
+        self.latent_dim = int(self._declared("latent_dim", latent_dim))
+        if config is None:
+            shape = tuple(self._declared("sample_shape", sample_shape))
+            config = ModelConfig(networks={}, sampling=SamplingConfig(sample_shape=shape))
+        self.config = config
+
+    def _declared(self, attribute: str, given: Any) -> Any:
+        value = getattr(self.generator, attribute, None) if given is None else given
+        if value is None:
+            kind = type(self.generator).__name__
+            raise InputError(f"the generator {kind} declares no {attribute}; pass GAN(generator=..., {attribute}=...)")
+        return value
+
+    @property
+    def generator(self) -> nn.Module:
+        """The network that makes samples."""
+        return self.networks["generator"]
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The network that tells real samples from generated ones.
+
+        Raises:
+            InputError: The model was loaded without it.
+        """
+        if "discriminator" not in self.networks:
+            raise InputError("this model has no discriminator here; load it with ganzoo.load(..., discriminator=True)")
+        return self.networks["discriminator"]
+
+    @property
+    def provider(self) -> dict[str, Any] | None:
+        """The distribution that registered the generator's architecture; None for built-ins and plain modules."""
+        network = self.config.networks.get("generator")
+        return network.provider if network else None
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.config.sampling.sample_shape
+
+    @property
+    def condition(self) -> Condition:
+        """What the generator is conditioned on."""
+        return condition_of(self.generator)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator is."""
+        return next(self.generator.parameters()).device
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map given latents to samples, differentiably, in the generator's current mode.
+
+        Args:
+            latents: (N, latent_dim).
+            labels: (N,) int64 for a conditional model.
+
+        Returns:
+            Samples (N, *sample_shape) in [-1, 1].
+
+        Raises:
+            InputError: Latents or labels do not fit the model.
+        """
+        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
+            raise InputError(f"latents have shape {tuple(latents.shape)}; this model takes (N, {self.latent_dim})")
+        self.condition.check(labels, len(latents))
+        return call(self.generator, latents, labels)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int,
+        labels: Labels | None = None,
+        truncation: float | None = None,
+        batch_size: int | None = None,
+    ) -> Tensor:
+        """Draw samples. Sample i depends on (seed, i) alone, whatever n and the batch size.
+
+        Args:
+            n: How many.
+            seed: The seed.
+            labels: One label for all, or one for each; by default sample i has the label i % num_classes.
+            truncation: Cut latents off at plus and minus this: less variety, more typical samples.
+            batch_size: How many to generate at a time.
+
+        Returns:
+            Samples (n, *sample_shape) in [-1, 1], float32, on the CPU.
+
+        Raises:
+            InputError: An argument is out of range, or labels do not fit the model.
+        """
+        chunks = self.iter_samples(n, seed=seed, labels=labels, truncation=truncation, batch_size=batch_size)
+        return torch.cat(list(chunks))
+
+    def iter_samples(
+        self,
+        n: int,
+        *,
+        seed: int,
+        labels: Labels | None = None,
+        truncation: float | None = None,
+        batch_size: int | None = None,
+    ) -> Iterator[Tensor]:
+        """Draw the same samples as `sample`, batch by batch, in bounded memory.
+
+        Yields:
+            Samples (at most batch_size, *sample_shape) in [-1, 1], float32, on the CPU.
+
+        Raises:
+            InputError: As `sample`.
+        """
+        size = CHUNK if batch_size is None else batch_size
+        if n < 1 or size < 1:
+            raise InputError(f"{n} samples in batches of {size} were asked for; it takes at least 1 of each")
+        every_label = self._labels(labels, n)
+        return self._chunks(n, seed, every_label, truncation, size)
+
+    def _chunks(
+        self, n: int, seed: int, labels: Tensor | None, truncation: float | None, size: int
+    ) -> Iterator[Tensor]:
+        dtype = next(self.generator.parameters()).dtype
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            latents = randomness.latents(start, stop, self.latent_dim, seed=seed, truncation=truncation)
+            chunk = None if labels is None else labels[start:stop].to(self.device)
+            with torch.inference_mode(), evaluating(self.generator):
+                samples = self.generate(latents.to(self.device, dtype), chunk)
+            yield samples.float().cpu().clone()  # cloned, so that the caller gets an ordinary tensor
+
+    def _labels(self, labels: Labels | None, n: int) -> Tensor | None:
+        if labels is None:
+            classes = self.condition.num_classes
+            return torch.arange(n) % classes if classes else None
+        each = torch.as_tensor(labels)
+        each = each.expand(n) if each.dim() == 0 else each
+        self.condition.check(each, n)
+        return each
+
+    def score(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Judge samples with the discriminator, in eval mode.
+
+        Args:
+            samples: (N, *sample_shape) in [-1, 1].
+            condition: (N,) int64 labels where the discriminator is conditional.
+
+        Returns:
+            (N,) probabilities of being real, on the CPU; the mean over patches for a patch discriminator.
+
+        Raises:
+            InputError: Samples or condition do not fit the model, or it was loaded without its discriminator.
+        """
+        network = self.discriminator
+        if tuple(samples.shape[1:]) != self.sample_shape:
+            raise InputError(
+                f"samples have shape {tuple(samples.shape)}; this model takes (N, {str(self.sample_shape)[1:]}"
+            )
+        condition_of(network).check(condition, len(samples))
+        parameter = next(network.parameters())
+        with torch.inference_mode(), evaluating(network):
+            logits = call(network, samples.to(parameter.device, parameter.dtype), condition)
+        return (
+            logits.float().flatten(1).mean(1).sigmoid().cpu().clone()
+            if logits.dim() > 1
+            else logits.float().sigmoid().cpu().clone()
+        )
+
+    def to_data(self, samples: Tensor) -> Tensor:
+        """Bring samples in [-1, 1] to the data's own units: uint8 pictures, or points as they were.
+
+        Args:
+            samples: (N, *sample_shape).
+
+        Returns:
+            The same shape, in the data's dtype.
+        """
+        sampling = self.config.sampling
+        return to_data(samples, sampling.scale, sampling.offset, getattr(torch, sampling.data_dtype))
+
+    def save_pretrained(self, directory: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+        """Write the folder that `load("local-dir:...")` takes: weights, config.json last, and a model card.
+
+        Args:
+            directory: The folder; made if missing.
+            dtype: What to store floating-point weights in, such as torch.float16 for half the size; None: as they are.
+
+        Raises:
+            WeightsError: The networks are plain modules, which no registry could build again.
+            OutputError: The folder cannot be written.
+        """
+        unknown = [name for name in self.networks if name not in self.config.networks]
+        if unknown:
+            raise WeightsError(
+                f"{' and '.join(unknown)} cannot be saved for others: plain modules are in no registry; register an "
+                "architecture in a plugin, and build the model with ganzoo.create_model"
+            )
+        saved = {}
+        for name, network in self.networks.items():
+            file = f"{name}.safetensors"
+            stored = dtype or next(network.parameters()).dtype
+            digest = weights.save_tensors(Path(directory) / file, network.state_dict(), stored)
+            stored_name = str(stored).removeprefix("torch.")
+            saved[name] = replace(self.config.networks[name], file=file, sha256=digest, dtype=stored_name)  # type: ignore[arg-type]
+        config = replace(self.config, networks=saved)
+        files.write_text(Path(directory) / "README.md", card.model_card(config))
+        files.write_text(Path(directory) / "config.json", config.to_json(ganzoo.__version__))
+
+
+def condition_of(network: nn.Module) -> Condition:
+    """Return what a network declares to be conditioned on; nothing for a plain module."""
+    declared = getattr(network, "condition", None)
+    return declared if isinstance(declared, Condition) else Condition()
+
+
+def call(network: nn.Module, value: Tensor, condition: Tensor | None) -> Tensor:
+    """Call a network, with the condition only if it declares one."""
+    result: Tensor = network(value) if condition_of(network).kind == "none" else network(value, condition)
+    return result
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode, and each of its modules back into the mode it had."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,149 @@
+"""The algebra of objectives: one adversarial loss plus any other terms, in Python and as text.
+
+`NonSaturating() + LabelSmoothing(0.9) + R1(10)` and `"non_saturating + label_smoothing(0.9) + r1(gamma=10)"` are the same
+objective, and `str` of either gives text that reads back to an equal one.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganzoo import plugins
+from ganzoo.errors import ObjectiveError
+from ganzoo.losses.term import AdversarialLoss, LabelTrick, Penalty, Term
+
+
+@dataclass(frozen=True)
+class WeightedTerm:
+    """A term and the number it is multiplied by."""
+
+    term: Term
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        """Return text such as `2.0 * r1(gamma=10.0, every=1)`."""
+        name = name_of(self.term)
+        arguments = ", ".join(f"{field.name}={getattr(self.term, field.name)!r}" for field in fields(self.term))
+        text = f"{name}({arguments})" if arguments else name
+        return text if self.weight == 1 else f"{self.weight!r} * {text}"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A sum of weighted terms with exactly one adversarial loss once it is complete.
+
+    Attributes:
+        parts: The terms in the order they were written.
+    """
+
+    parts: tuple[WeightedTerm, ...]
+
+    @classmethod
+    def of(cls, term: Term, weight: float = 1.0) -> "Objective":
+        """Return the objective of one term.
+
+        Raises:
+            ObjectiveError: The weight is not a finite number, or the term takes none.
+        """
+        if not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise ObjectiveError(f"a weight of {weight!r} was given to {name_of(term)}; it takes a finite number")
+        if weight != 1 and isinstance(term, LabelTrick):
+            raise ObjectiveError(f"{name_of(term)} sets targets and takes no weight; leave out {weight!r} *")
+        return cls((WeightedTerm(term, float(weight)),))
+
+    def __add__(self, other: "Term | Objective") -> "Objective":
+        """Return the sum of this objective and a term or another objective."""
+        if isinstance(other, Term):
+            other = Objective.of(other)
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return Objective(self.parts + other.parts)
+
+    def __str__(self) -> str:
+        """Return text from which `parse` builds an equal objective."""
+        return " + ".join(map(str, self.parts))
+
+    def _of_kind(self, kind: type[Term]) -> Iterator[WeightedTerm]:
+        return (part for part in self.parts if isinstance(part.term, kind))
+
+    @cached_property
+    def adversarial(self) -> AdversarialLoss:
+        """The one adversarial loss.
+
+        Raises:
+            ObjectiveError: There is none, or more than one.
+        """
+        found = [part.term for part in self.parts if isinstance(part.term, AdversarialLoss)]
+        if len(found) != 1:
+            names = " and ".join(name_of(term) for term in found) or "none"
+            raise ObjectiveError(
+                f"the objective {str(self)!r} has {len(found)} adversarial losses ({names}); it takes exactly one, "
+                "such as 'non_saturating'; see 'ganzoo list --kind loss'"
+            )
+        return found[0]
+
+    @cached_property
+    def adversarial_weight(self) -> float:
+        """The number the adversarial loss is multiplied by."""
+        return next(self._of_kind(AdversarialLoss)).weight
+
+    @cached_property
+    def label_trick(self) -> LabelTrick | None:
+        """The one label trick, if any.
+
+        Raises:
+            ObjectiveError: There is more than one.
+        """
+        found = [part.term for part in self.parts if isinstance(part.term, LabelTrick)]
+        if len(found) > 1:
+            names = " and ".join(name_of(term) for term in found)
+            raise ObjectiveError(
+                f"the objective has {len(found)} label tricks ({names}), and each sets the targets; keep one"
+            )
+        return found[0] if found else None
+
+    @cached_property
+    def penalties(self) -> tuple[tuple[Penalty, float], ...]:
+        """The penalties with their weights."""
+        return tuple((part.term, part.weight) for part in self.parts if isinstance(part.term, Penalty))
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse what cannot go together, before the first batch.
+
+        Args:
+            discriminator: The discriminator that is to be trained.
+
+        Raises:
+            ObjectiveError: The objective is incomplete, a label trick meets a loss without binary targets or raises the
+                mean target above 1, or a gradient penalty meets batch norm in the discriminator.
+        """
+        loss, trick = self.adversarial, self.label_trick
+        if trick and not loss.binary_targets:
+            raise ObjectiveError(
+                f"{name_of(trick)} changes targets, and {name_of(loss)} has none; use a loss with binary targets, "
+                "such as 'non_saturating'"
+            )
+        if trick and trick.mean_real_target > 1:
+            raise ObjectiveError(
+                f"{name_of(trick)} gives a mean real target of {trick.mean_real_target:g}, and above 1 {name_of(loss)} has "
+                "no lower bound; choose targets whose mean is at most 1"
+            )
+        if self.penalties and any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
+            raise ObjectiveError(
+                f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the discriminator mixes "
+                "samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
+            )
+
+
+def name_of(term: Term) -> str:
+    """Return the full name a term's class is registered under, or the class's own name where it is not registered."""
+    return plugins.name_of("loss", type(term)) or type(term).__qualname__
+
+
+def is_registered(objective: Objective) -> bool:
+    """Tell whether every term is registered, so that the objective's text can be read back."""
+    return all(plugins.name_of("loss", type(part.term)) for part in objective.parts)

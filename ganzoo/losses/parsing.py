@@ -1,0 +1,112 @@
+"""Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 100 * my-plugin/texture(depth=3)"`.
+
+Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls, names,
+attributes, numbers and signs are allowed, and nothing is evaluated.
+"""
+
+import ast
+import math
+import re
+from collections.abc import Mapping
+
+from ganzoo import plugins
+from ganzoo.config import build_config
+from ganzoo.errors import ObjectiveError
+from ganzoo.losses.objective import Objective
+from ganzoo.losses.term import Term
+
+LONGEST_TEXT = 2000
+NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*(/[A-Za-z_][\w-]*)?", re.ASCII)
+GRAMMAR = "it takes a sum of terms such as 'non_saturating + label_smoothing(0.9) + 2 * r1(gamma=10)'"
+
+
+def build_term(name: str, positional: tuple[float, ...] = (), keywords: Mapping[str, float] | None = None) -> Term:
+    """Build a registered term.
+
+    Args:
+        name: The term's name, or `plugin/name`.
+        positional: Arguments in the order of the term's fields.
+        keywords: Arguments by name.
+
+    Raises:
+        UnknownNameError: No term has this name.
+        ConfigError: An argument is unknown, given twice, or out of range.
+    """
+    entry = plugins.find("loss", name)
+    factory = entry.load()
+    if not (isinstance(factory, type) and issubclass(factory, Term)):
+        raise ObjectiveError(f"{entry.full_name} is registered as a loss, but is no Term; tell its provider")
+    return build_config(factory, keywords or {}, entry.full_name, positional=positional)
+
+
+def parse(text: str) -> Objective:
+    """Read an objective from text.
+
+    Raises:
+        ObjectiveError: The text is not a sum of terms.
+        UnknownNameError: It names a term that is not registered.
+        ConfigError: A term's argument is unknown or out of range.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise ObjectiveError(f"the objective is {len(text)} characters long; it takes at most {LONGEST_TEXT}")
+    rewritten = NAME.sub(lambda match: match[0].replace("-", "_").replace("/", "."), text.strip())
+    try:
+        tree = ast.parse(rewritten, mode="eval")
+        return _read_sum(tree.body, text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, ObjectiveError):
+            raise
+        raise ObjectiveError(f"cannot read the objective {text!r}; {GRAMMAR}") from error
+
+
+def _read_sum(node: ast.expr, text: str) -> Objective:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _read_sum(node.left, text) + _read_sum(node.right, text)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return Objective.of(_read_term(node.right, text), _read_number(node.left, text))
+    return Objective.of(_read_term(node, text))
+
+
+def _read_term(node: ast.expr, text: str) -> Term:
+    if not isinstance(node, ast.Call):
+        return build_term(_read_name(node, text))
+    if any(isinstance(argument, ast.Starred) for argument in node.args):
+        raise _refusal(node, text)
+    keywords: dict[str, float] = {}
+    for keyword in node.keywords:
+        if keyword.arg is None or keyword.arg in keywords:
+            raise _refusal(node, text)
+        keywords[keyword.arg] = _read_number(keyword.value, text)
+    positional = tuple(_read_number(argument, text) for argument in node.args)
+    return build_term(_read_name(node.func, text), positional, keywords)
+
+
+def _read_name(node: ast.expr, text: str) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}/{node.attr}"
+    raise _refusal(node, text)
+
+
+def _read_number(node: ast.expr, text: str) -> float:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        number = _read_number(node.operand, text)
+        return -number if isinstance(node.op, ast.USub) else number
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float) and _is_finite(node.value):
+        return node.value
+    raise _refusal(node, text)
+
+
+def _is_finite(number: object) -> bool:
+    try:
+        return math.isfinite(number)  # type: ignore[arg-type]  # an int too large for a float raises
+    except OverflowError:
+        return False
+
+
+def _refusal(node: ast.expr, text: str) -> ObjectiveError:
+    part = ast.unparse(node)
+    return ObjectiveError(
+        f"the objective {text!r} contains {part!r}, which is not a term or a finite number; {GRAMMAR}"
+    )

@@ -1,0 +1,32 @@
+"""Architectures: one readable file each. This file only registers them, and imports nothing heavy."""
+
+from typing import TYPE_CHECKING
+
+from ganzoo.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from ganzoo.registry import Registry
+
+
+@hookimpl
+def ganzoo_register(registry: "Registry") -> None:
+    """Register the built-in architectures and the bundled models."""
+    registry.architecture(
+        "mlp",
+        "ganzoo.models.mlp:MLP",
+        summary="fully connected networks for samples of any shape",
+        paper="Goodfellow et al. 2014, arXiv 1406.2661",
+    )
+    registry.architecture(
+        "dcgan",
+        "ganzoo.models.dcgan:DCGAN",
+        summary="strided convolutions and batch norm, pictures of 8 to 256 pixels",
+        paper="Radford, Metz, Chintala 2015, arXiv 1511.06434",
+    )
+    registry.pretrained(
+        "mlp-mnist",
+        "ganzoo.pretrained:mlp-mnist",
+        summary="handwritten digits, 28x28",
+        architecture="mlp",
+        data="MNIST",
+    )

@@ -1,0 +1,166 @@
+"""`mlp`: fully connected networks for samples of any shape (Goodfellow et al. 2014, arXiv 1406.2661).
+
+The original in today's terms: latents are normal instead of uniform, the output is tanh (or linear) on data in [-1, 1]
+instead of a sigmoid, the discriminator gives logits, and its maxout units (Goodfellow et al. 2013, arXiv 1302.4389) are
+one choice of activation. A label is appended to the input of each network, one-hot (Mirza & Osindero 2014).
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ganzoo.errors import ConfigError
+from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
+
+Activation = Literal["relu", "leaky_relu", "maxout"]
+Normalization = Literal["none", "batch", "layer", "spectral"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig:
+    """What an `mlp` is made of."""
+
+    sample_shape: tuple[int, ...] = (1, 28, 28)
+    latent_dim: int = 64
+    num_classes: int = 0  # 0: unconditional
+    generator_widths: tuple[int, ...] = (256, 512)
+    generator_activation: Activation = "relu"
+    generator_normalization: Normalization = "batch"
+    output: Literal["tanh", "linear"] = "tanh"
+    discriminator_widths: tuple[int, ...] = (512, 256)
+    discriminator_activation: Activation = "leaky_relu"
+    discriminator_normalization: Normalization = "none"
+    discriminator_dropout: float = 0.0  # after each hidden layer
+    maxout_pieces: int = 5  # linear pieces of a maxout unit
+
+    def __post_init__(self) -> None:
+        sizes = {
+            "sample_shape": self.sample_shape,
+            "latent_dim": (self.latent_dim,),
+            "generator_widths": self.generator_widths,
+            "discriminator_widths": self.discriminator_widths,
+            "maxout_pieces": (self.maxout_pieces,),
+        }
+        for name, values in sizes.items():
+            if not 1 <= len(values) <= 32 or not all(1 <= value <= 2**20 for value in values):
+                raise ConfigError(f"mlp: {name} is {values}; it takes 1 to 32 whole numbers from 1 to {2**20}")
+        if not 0 <= self.num_classes <= 2**20:
+            raise ConfigError(f"mlp: num_classes is {self.num_classes}; it takes 0 (unconditional) or more")
+        if not 0 <= self.discriminator_dropout < 1:
+            raise ConfigError(f"mlp: discriminator_dropout is {self.discriminator_dropout}; it takes 0 up to below 1")
+
+
+class Maxout(nn.Module):
+    """Linear pieces, of which each unit outputs the largest: (N, in) -> (N, out)."""
+
+    def __init__(self, linear: nn.Linear, pieces: int) -> None:
+        super().__init__()
+        self.linear, self.pieces = linear, pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in) to (N, out)."""
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)  # (N, out * pieces) -> (N, out)
+
+
+def hidden_layer(
+    inputs: int, width: int, activation: Activation, normalization: Normalization, pieces: int, dropout: float = 0.0
+) -> nn.Sequential:
+    """Build one hidden layer: linear, normalization, activation, dropout. (N, inputs) -> (N, width)."""
+    linear = nn.Linear(inputs, width * pieces if activation == "maxout" else width)
+    if normalization == "spectral":
+        spectral_norm(linear)
+    layer = nn.Sequential(Maxout(linear, pieces) if activation == "maxout" else linear)
+    if normalization == "batch":
+        layer.append(nn.BatchNorm1d(width))
+    elif normalization == "layer":
+        layer.append(nn.LayerNorm(width))
+    if activation != "maxout":
+        layer.append(nn.ReLU() if activation == "relu" else nn.LeakyReLU(0.2))
+    if dropout:
+        layer.append(nn.Dropout(dropout))
+    return layer
+
+
+def append_label(x: Tensor, label: Tensor | None, num_classes: int) -> Tensor:
+    """Append the one-hot label to each row: (N, K) -> (N, K + num_classes); unchanged for 0 classes."""
+    if not num_classes or label is None:
+        return x
+    return torch.cat([x, F.one_hot(label, num_classes).to(x.dtype)], dim=1)
+
+
+class MLPGenerator(Generator):
+    """Hidden layers from the latent to the flattened sample."""
+
+    def __init__(self, config: MLPConfig) -> None:
+        super().__init__()
+        self.latent_dim = config.latent_dim
+        self.sample_shape = config.sample_shape
+        self.condition = Condition.label(config.num_classes)
+        widths = (config.latent_dim + config.num_classes, *config.generator_widths)
+        self.layers = nn.Sequential(
+            *(
+                hidden_layer(a, b, config.generator_activation, config.generator_normalization, config.maxout_pieces)
+                for a, b in pairwise(widths)
+            )
+        )
+        self.output = nn.Linear(widths[-1], math.prod(config.sample_shape))
+        self.tanh = config.output == "tanh"
+
+    def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent_dim) and labels (N,) to samples (N, *sample_shape)."""
+        hidden = self.layers(append_label(latent, condition, self.condition.num_classes))
+        sample = self.output(hidden).unflatten(1, self.sample_shape)
+        return torch.tanh(sample) if self.tanh else sample
+
+
+class MLPDiscriminator(Discriminator):
+    """Hidden layers from the flattened sample to one logit."""
+
+    def __init__(self, config: MLPConfig) -> None:
+        super().__init__()
+        self.sample_shape = config.sample_shape
+        self.condition = Condition.label(config.num_classes)
+        normalization = config.discriminator_normalization
+        widths = (math.prod(config.sample_shape) + config.num_classes, *config.discriminator_widths)
+        self.layers = nn.ModuleList(
+            hidden_layer(
+                a,
+                b,
+                config.discriminator_activation,
+                normalization,
+                config.maxout_pieces,
+                config.discriminator_dropout,
+            )
+            for a, b in pairwise(widths)
+        )
+        self.output = nn.Linear(widths[-1], 1)
+        if normalization == "spectral":
+            spectral_norm(self.output)
+
+    def features(self, sample: Tensor, condition: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return the output (N, width) of each hidden layer."""
+        hidden = append_label(sample.flatten(1), condition, self.condition.num_classes)
+        outputs = []
+        for layer in self.layers:
+            hidden = layer(hidden)
+            outputs.append(hidden)
+        return tuple(outputs)
+
+    def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map samples (N, *sample_shape) and labels (N,) to logits (N,)."""
+        logits: Tensor = self.output(self.features(sample, condition)[-1])
+        return logits.squeeze(1)
+
+
+def arguments_for(sample_shape: tuple[int, ...], num_classes: int) -> dict[str, Any]:
+    """Fit the config to data."""
+    return {"sample_shape": sample_shape, "num_classes": num_classes}
+
+
+MLP = Architecture(MLPConfig, {"generator": MLPGenerator, "discriminator": MLPDiscriminator}, arguments_for)

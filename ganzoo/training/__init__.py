@@ -1,0 +1,1 @@
+"""Training: one shared trainer that composes any architecture with any objective."""

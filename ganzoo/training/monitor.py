@@ -1,0 +1,83 @@
+"""What a run says of itself, and the watch over values that are not finite."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.errors import DivergenceError
+
+REMEDIES = "try a smaller learning_rate, a penalty such as + r1(gamma=1), or precision='fp32'"
+
+
+class Monitor:
+    """Collects a step's losses, logits and gradient norms as tensors, and reads them when a line is due."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Tensor] = {}
+        self._images = 0
+        self._since = time.monotonic()
+
+    def start(self, images: int) -> None:
+        """Begin to measure speed at so many images."""
+        self._images, self._since = images, time.monotonic()
+
+    def line(self, images: int, step: int) -> dict[str, Any]:
+        """Read the collected values, and the speed since the last line.
+
+        Returns:
+            What goes into metrics.jsonl: plain numbers by name.
+        """
+        now = time.monotonic()
+        speed = (images - self._images) / max(now - self._since, 1e-9)
+        self._images, self._since = images, now
+        return {
+            "images": images,
+            "step": step,
+            **{name: float(value) for name, value in self.values.items()},
+            "images_per_second": round(speed, 1),
+        }
+
+    def note_logits(self, statistics: Mapping[str, Tensor]) -> None:
+        """Note D(x) and D(G(z)), the mean probabilities of being real, of a step that gives logits."""
+        for name, value in (("real_score", "real_logits"), ("fake_score", "fake_logits")):
+            if value in statistics:
+                self.values[name] = statistics[value].sigmoid().mean()
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Return the Euclidean norm of all gradients together, a scalar."""
+    return torch.nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None)
+
+
+def check_finite(step: int, role: str, loss: Tensor, norm: Tensor, networks: Mapping[str, nn.Module]) -> None:
+    """Stop training whose loss or gradient is not finite.
+
+    Args:
+        step: The number of the step.
+        role: Which player's loss it is.
+        loss: The loss, a scalar.
+        norm: The norm of its gradient, a scalar.
+        networks: Where to look for the tensor at fault.
+
+    Raises:
+        DivergenceError: The message names step, tensor and what to try.
+    """
+    if not bool(torch.isfinite(loss.detach() + norm)):
+        culprit = first_not_finite(networks) or f"the {role}'s loss"
+        raise DivergenceError(f"training diverged at step {step}: {culprit} is not finite; {REMEDIES}")
+
+
+def first_not_finite(networks: Mapping[str, nn.Module]) -> str:
+    """Name the first weight, statistic or gradient that is not finite; an empty string if there is none."""
+    for name, network in networks.items():
+        for key, tensor in network.state_dict().items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                return f"{name}.{key}"
+    for name, network in networks.items():
+        for key, parameter in network.named_parameters():
+            if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+                return f"the gradient of {name}.{key}"
+    return ""

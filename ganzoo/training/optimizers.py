@@ -1,0 +1,63 @@
+"""Optimizers by name: torch's own, fused, for the common four, and timm's for any other."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from ganzoo.errors import ConfigError
+from ganzoo.training.settings import Settings
+
+
+def create_optimizer(
+    parameters: Iterable[nn.Parameter], settings: Settings, learning_rate: float
+) -> torch.optim.Optimizer:
+    """Build the optimizer that the settings name.
+
+    Args:
+        parameters: The parameters to learn.
+        settings: Its `optimizer`, `beta1` and `beta2` are used.
+        learning_rate: The learning rate of these parameters.
+
+    Raises:
+        ConfigError: Neither torch nor timm has an optimizer of this name.
+    """
+    learned = list(parameters)
+    if not learned:
+        raise ConfigError("a network has no parameters to learn; unfreeze some with requires_grad_()")
+    betas = (settings.beta1, settings.beta2)
+    name = settings.optimizer.lower()
+    if name == "adam":
+        return torch.optim.Adam(learned, lr=learning_rate, betas=betas, fused=True)
+    if name == "adamw":
+        return torch.optim.AdamW(learned, lr=learning_rate, betas=betas, fused=True)
+    if name == "sgd":
+        return torch.optim.SGD(learned, lr=learning_rate, momentum=settings.beta1, fused=True)
+    if name == "rmsprop":
+        return torch.optim.RMSprop(learned, lr=learning_rate)
+
+    from timm.optim import create_optimizer_v2, list_optimizers
+
+    known = list_optimizers()
+    if name not in known:
+        near = ", ".join(candidate for candidate in known if name[:3] in candidate)
+        raise ConfigError(
+            f"there is no optimizer {settings.optimizer!r}; it takes adam, adamw, sgd, rmsprop or one of timm's"
+            + (f", such as {near}" if near else "")
+        )
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(learned, opt=name, lr=learning_rate, weight_decay=0.0)
+    return optimizer
+
+
+def decay_factor(kind: str, progress: float) -> float:
+    """Return what the learning rate is multiplied by after a part of the budget.
+
+    Args:
+        kind: `"none"`, `"linear"` or `"cosine"`.
+        progress: The part of the budget used up, in [0, 1].
+    """
+    if kind == "linear":
+        return 1.0 - progress
+    if kind == "cosine":
+        return 0.5 * (1.0 + float(torch.cos(torch.tensor(torch.pi * progress))))
+    return 1.0

@@ -1,0 +1,127 @@
+"""The settings of a run, checked once, and as they are written to config.toml."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from ganzoo.errors import ConfigError
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to train. Budgets, intervals and half-lives are counted in images shown to the discriminator as real."""
+
+    images: int
+    batch_size: int = 64
+    discriminator_steps: int = 1  # discriminator steps for each generator step
+    precision: Precision = "auto"
+    seed: int = 0
+    optimizer: str = "adam"
+    learning_rate: float = 2e-4
+    discriminator_learning_rate: float = 0.0  # 0: as the generator's
+    beta1: float = 0.5  # 0 is usual with r1
+    beta2: float = 0.999
+    learning_rate_decay: Literal["none", "linear", "cosine"] = "none"  # to 0 at the last image
+    ema_half_life_images: int = 10_000
+    reuse_fakes: bool = True  # the generator learns from the fakes the discriminator has just seen
+    discriminator_weight: float = 1.0
+    log_every_images: int = 0  # 0: a hundredth of the budget
+    checkpoint_every_images: int = 0  # 0: a tenth of the budget
+    sample_every_images: int = 0  # 0: a tenth of the budget
+    keep_checkpoints: int = 2
+    device: str = "auto"  # auto: the first CUDA card, else the processor
+    weights_dtype: Literal["float32", "float16"] = "float32"  # how the finished model is stored
+
+    def __post_init__(self) -> None:
+        least = {
+            "images": 1,
+            "batch_size": 1,
+            "discriminator_steps": 1,
+            "seed": 0,
+            "ema_half_life_images": 0,
+            "log_every_images": 0,
+            "checkpoint_every_images": 0,
+            "sample_every_images": 0,
+            "keep_checkpoints": 2,
+        }
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ConfigError(f"training: {name} is {getattr(self, name)}; it takes a whole number from {low} up")
+        for name in ("learning_rate", "discriminator_weight"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"training: {name} is {getattr(self, name)}; it takes a number above 0")
+        if self.discriminator_learning_rate < 0:
+            raise ConfigError(
+                f"training: discriminator_learning_rate is {self.discriminator_learning_rate}; it takes a number above 0, "
+                "or 0 for the generator's"
+            )
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")
+
+    @property
+    def images_per_step(self) -> int:
+        """How many images the discriminator is shown as real in one step."""
+        return self.batch_size * self.discriminator_steps
+
+    @property
+    def steps(self) -> int:
+        """How many steps reach the budget."""
+        return -(-self.images // self.images_per_step)
+
+    def interval(self, images: int) -> int:
+        """Return an interval in images as a number of steps, at least 1."""
+        return max(1, round(images / self.images_per_step))
+
+    def resolved(self) -> "Settings":
+        """Return the settings with nothing left to choose: device, precision and intervals.
+
+        Raises:
+            ConfigError: There is no such device.
+        """
+        device = find_device(self.device)
+        precision = automatic_precision(device) if self.precision == "auto" else self.precision
+        return replace(
+            self,
+            device=str(device),
+            precision=precision,
+            discriminator_learning_rate=self.discriminator_learning_rate or self.learning_rate,
+            log_every_images=self.log_every_images or max(1, self.images // 100),
+            checkpoint_every_images=self.checkpoint_every_images or max(1, self.images // 10),
+            sample_every_images=self.sample_every_images or max(1, self.images // 10),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values."""
+        return asdict(self)
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of a name such as `"cpu"` or `"cuda:1"`; `"auto"` is the first CUDA card, else the processor.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"training: device is {name!r}, and there is none here; it takes auto, cpu or cuda"
+        ) from error
+    return device
+
+
+def automatic_precision(device: torch.device) -> Precision:
+    """Return bf16 where the processor or card computes in it, else fp32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        capabilities = torch.backends.cpu.get_cpu_capability()
+        has_bf16 = capabilities.startswith("AVX512") and torch.cpu._is_avx512_bf16_supported()
+        return "bf16" if has_bf16 else "fp32"
+    return "fp32"

@@ -1,0 +1,178 @@
+"""What one training step computes: the contract, and the default two-player step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrizations import _SpectralNorm
+
+from ganzoo import gan as gans
+from ganzoo.data.table import Batch
+from ganzoo.losses.objective import Objective, name_of
+from ganzoo.randomness import generator as seeded_generator
+from ganzoo.training.settings import Settings
+
+Losses = dict[str, Tensor]  # scalars that add up to what a network minimises, by name
+
+
+class TrainingStep(Protocol):
+    """What an architecture brings to train differently. It computes; the trainer alone steps and saves.
+
+    Attributes:
+        statistics: Detached tensors to log, by name, from the latest losses.
+    """
+
+    statistics: dict[str, Tensor]
+
+    def begin(self, index: int) -> None:
+        """Note the number of the step; every draw is a function of (seed, index)."""
+
+    def discriminator_losses(self, batch: Batch) -> Losses:
+        """Return what the discriminators minimise on a batch of real samples."""
+
+    def generator_losses(self, batch: Batch) -> Losses:
+        """Return what the generators minimise."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return tensors that a checkpoint must hold besides weights and optimizers."""
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take those tensors back."""
+
+
+class AdversarialStep:
+    """The default step: one generator, one discriminator, any objective.
+
+    Real and fake samples pass through the discriminator separately, because batch norm over both would tell them apart.
+    The generator learns from the same fakes, whose graph is kept, unless `reuse_fakes` is off or the discriminator takes
+    several steps; then it makes fresh ones.
+    """
+
+    def __init__(self, gan: "gans.GAN", objective: Objective, settings: Settings) -> None:
+        """Bind networks, objective and settings (with precision resolved)."""
+        self.generator, self.discriminator = gan.generator, gan.discriminator
+        self.latent_dim = gan.latent_dim
+        self.objective = objective
+        self.settings = settings
+        self.device = gan.device
+        self.statistics: dict[str, Tensor] = {}
+        self._reuse = settings.reuse_fakes and settings.discriminator_steps == 1
+        self._fake: Tensor | None = None
+        self._index = 0
+        self._draw = 0
+        self._loss_name = name_of(objective.adversarial)
+
+    def begin(self, index: int) -> None:
+        """Note the number of the step."""
+        self._index, self._draw, self._fake = index, 0, None
+
+    def discriminator_losses(self, batch: Batch) -> Losses:
+        """Return the adversarial loss of the discriminator and the penalties that are due."""
+        if self._reuse:
+            fake = self._fake = self._generate(batch)
+        else:
+            with torch.no_grad(), frozen_statistics(self.generator):
+                fake = self._generate(batch)
+        fake = fake.detach()
+        real_logits = self._discriminate(batch.sample, batch.condition)
+        fake_logits = self._discriminate(fake, batch.condition)
+        loss = self.objective.adversarial
+        if trick := self.objective.label_trick:
+            shape = torch.Size([len(real_logits)] + [1] * (real_logits.dim() - 1))
+            real_targets, fake_targets = trick.targets(shape, self._rng("targets"))
+            value = loss.discriminator(
+                real_logits, fake_logits, real_targets.to(self.device), fake_targets.to(self.device)
+            )
+        else:
+            value = loss.discriminator(real_logits, fake_logits)
+        self.statistics = {"real_logits": real_logits.detach(), "fake_logits": fake_logits.detach()}
+        return {self._loss_name: self.objective.adversarial_weight * value} | self._penalties(batch, fake)
+
+    def _penalties(self, batch: Batch, fake: Tensor) -> Losses:
+        losses: Losses = {}
+        for number, (term, weight) in enumerate(self.objective.penalties):
+            if self._index % term.every:
+                continue
+
+            def plain(samples: Tensor) -> Tensor:
+                return gans.call(self.discriminator, samples, batch.condition)
+
+            with frozen_statistics(self.discriminator):
+                value = term.penalty(plain, batch.sample, fake.float(), self._rng(f"penalty {number}"))
+            losses[name_of(term)] = losses.get(name_of(term), 0.0) + weight * term.every * value
+        return losses
+
+    def generator_losses(self, batch: Batch) -> Losses:
+        """Return the adversarial loss of the generator."""
+        fake = self._generate(batch) if self._fake is None else self._fake
+        loss = self.objective.adversarial
+        with frozen_statistics(self.discriminator):
+            fake_logits = self._discriminate(fake, batch.condition)
+            real_logits = None
+            if loss.generator_needs_real:
+                with torch.no_grad():
+                    real_logits = self._discriminate(batch.sample, batch.condition)
+        self._fake = None
+        return {self._loss_name: self.objective.adversarial_weight * loss.generator(fake_logits, real_logits)}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return nothing: this step keeps no state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take nothing back."""
+
+    def _rng(self, purpose: str) -> torch.Generator:
+        """Return a fresh generator for one purpose; each call within a step is another draw."""
+        self._draw += 1
+        return seeded_generator(self.settings.seed, self._index, self._draw, purpose)
+
+    def _generate(self, batch: Batch) -> Tensor:
+        latents = torch.randn(len(batch.sample), self.latent_dim, generator=self._rng("latents"))
+        with self._autocast():
+            return gans.call(self.generator, latents.to(self.device, non_blocking=True), batch.condition)
+
+    def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        with self._autocast():
+            logits = gans.call(self.discriminator, samples, condition)
+        return logits.float()
+
+    def _autocast(self) -> Any:
+        # Entered for each forward and never around an optimizer step: autocast keeps its casts of weights until it is
+        # left, so one context around a step would train the generator against the discriminator's old weights.
+        if self.settings.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Leave a network's running statistics alone while it runs in train mode.
+
+    Batch norm still normalizes by the batch; its running mean and variance, and spectral norm's power iteration, stay.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    spectral = [module for module in network.modules() if isinstance(module, _SpectralNorm) and module.training]
+    for norm in norms:
+        norm.track_running_stats = False
+    for parametrization in spectral:
+        parametrization.training = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+        for parametrization in spectral:
+            parametrization.training = True
+
+
+def train_mode(network: nn.Module) -> None:
+    """Put a network into train mode, except for layers whose own parameters are all frozen."""
+    network.train()
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()

@@ -1,0 +1,130 @@
+"""Weights in and out of safetensors: whole files, strict keys and shapes, finite values."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as serialize_tensors
+from torch import Tensor, nn
+
+from ganzoo import files
+from ganzoo.errors import WeightsError
+
+DTYPES = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+
+
+def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> str:
+    """Write tensors to a safetensors file, whole or not at all.
+
+    Args:
+        path: The file.
+        tensors: Tensors by name, on any device.
+        dtype: The dtype to store floating-point tensors in; None keeps each as it is.
+
+    Returns:
+        The file's SHA-256, as 64 hex digits.
+
+    Raises:
+        WeightsError: A tensor is not finite, also after conversion to `dtype`.
+        OutputError: The file cannot be written.
+    """
+    stored = {name: _to_store(name, tensor, dtype) for name, tensor in tensors.items()}
+    files.write_bytes(path, serialize_tensors(stored))
+    return files.sha256(path)
+
+
+def _to_store(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    tensor = tensor.detach()
+    if tensor.is_floating_point():
+        tensor = tensor.to(dtype or tensor.dtype)
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"the tensor {name!r} holds values that are not finite in {tensor.dtype}; nothing was saved"
+            )
+    return tensor.cpu().contiguous()
+
+
+def read_tensors(path: str | os.PathLike[str], sha256: str = "") -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Args:
+        path: The file.
+        sha256: The digest the file must have; empty asks for none.
+
+    Returns:
+        The tensors by name, on the CPU, in the dtypes of the file.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or has another digest.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {str(path)!r}: {error.strerror or error}") from error
+    if sha256 and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise WeightsError(
+            f"the weights {str(path)!r} are damaged: their sha256 is {found[:12]}..., expected {sha256[:12]}...; "
+            "fetch or install them again"
+        )
+    try:
+        return parse_tensors(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"the weights {str(path)!r} cannot be read: {str(error)[:200]}") from error
+
+
+def assign(module: nn.Module, tensors: Mapping[str, Tensor], what: str, dtype: torch.dtype = torch.float32) -> None:
+    """Give a module exactly these tensors as parameters and buffers; it may have been built on the meta device.
+
+    Args:
+        module: The network.
+        tensors: Every parameter and buffer of it by name, and no other.
+        what: Whose weights they are, for messages.
+        dtype: What floating-point tensors are converted to.
+
+    Raises:
+        WeightsError: Tensors are missing, left over, misshapen, of the wrong kind, or not finite; nothing is changed.
+    """
+    expected = _check_fit(module, tensors, what)
+    converted = {
+        name: tensor.to(dtype if tensor.is_floating_point() else expected[name].dtype)
+        for name, tensor in tensors.items()
+    }
+    module.load_state_dict(converted, strict=True, assign=True)
+
+
+def copy_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Copy exactly these tensors into a module's own, which keep their dtype, device and memory format.
+
+    Raises:
+        WeightsError: As `assign`; nothing is changed.
+    """
+    _check_fit(module, tensors, what)
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Return the module's own tensors by name, after refusing any others than these."""
+    expected: dict[str, Tensor] = module.state_dict()
+    problems = [f"missing {name!r}" for name in expected if name not in tensors]
+    for name, tensor in tensors.items():
+        if name not in expected:
+            problems.append(f"unexpected {name!r}")
+        elif tensor.shape != expected[name].shape:
+            problems.append(f"{name!r} has shape {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}")
+        elif tensor.is_floating_point() != expected[name].is_floating_point():
+            problems.append(f"{name!r} has dtype {tensor.dtype} instead of {expected[name].dtype}")
+        elif tensor.is_floating_point() and not tensor.isfinite().all():
+            problems.append(f"{name!r} holds values that are not finite")
+    if problems:
+        more = f", and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise WeightsError(f"the weights of {what} do not fit its architecture: {', '.join(problems[:10])}{more}")
+    return expected

@@ -1,0 +1,108 @@
+import pytest
+
+from ganzoo.errors import PluginError, RegistrationError
+from ganzoo.registry import KINDS, Entry, Provider, Registry
+
+PROVIDER = Provider("ganzoo-extras", "1.2", "extras")
+
+
+class Made:
+    class Inner:
+        pass
+
+
+def an_entry(factory, provider=PROVIDER):
+    return Entry("loss", "softplus", factory, "a summary", "", provider)
+
+
+def test_full_name_has_the_plugins_namespace_and_a_built_in_has_none():
+    assert an_entry(Made).full_name == "extras/softplus"
+    assert an_entry(Made, Provider("torch-ganzoo", "0.1.0")).full_name == "softplus"
+
+
+def test_string_factories_are_imported_when_loaded():
+    assert an_entry("pathlib:Path.home").load() == __import__("pathlib").Path.home
+    assert an_entry(Made).load() is Made
+
+
+@pytest.mark.parametrize("factory", ["no_such_module:Loss", "pathlib:NoSuchName", "pathlib:Path.no_such_name"])
+def test_a_factory_that_cannot_be_imported_names_entry_and_provider(factory):
+    with pytest.raises(PluginError, match=r"'extras/softplus' of ganzoo-extras 1\.2") as caught:
+        an_entry(factory).load()
+    assert factory in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("factory", "target", "expected"),
+    [
+        (Made, Made, True),
+        (Made, Made.Inner, False),
+        (f"{__name__}:Made", Made, True),
+        (f"{__name__}:Made.Inner", Made.Inner, True),
+        (f"{__name__}:Made", Made.Inner, False),
+        ("ganzoo.plugins:PluginInfo", __import__("ganzoo.plugin_loader", fromlist=["x"]).PluginInfo, True),
+        ("not_imported_anywhere:Made", Made, False),
+        ("not_imported_anywhere:Made", None, False),
+    ],
+)
+def test_is_made_by(factory, target, expected):
+    assert an_entry(factory).is_made_by(target) is expected
+
+
+def test_every_kind_has_a_method_that_registers_it():
+    registry = Registry(PROVIDER)
+    for kind in KINDS:
+        if kind == "pretrained":
+            registry.pretrained("it", "package:folder", summary="s", architecture="dcgan", data="MNIST")
+        else:
+            getattr(registry, kind)("it", Made, summary="s")
+    assert [(entry.kind, entry.name, entry.provider) for entry in registry.entries] == [
+        (kind, "it", PROVIDER) for kind in KINDS
+    ]
+    assert registry.get("pretrained", "it").info == {"architecture": "dcgan", "data": "MNIST"}
+
+
+def test_hyphen_and_underscore_are_the_same_and_the_spelling_is_kept():
+    registry = Registry(PROVIDER)
+    registry.loss("soft-plus", Made, summary="s")
+    assert registry.get("loss", "soft_plus").name == "soft-plus"
+    assert registry.get("architecture", "soft-plus") is None
+    with pytest.raises(RegistrationError, match="twice"):
+        registry.loss("soft_plus", Made.Inner, summary="s")
+
+
+@pytest.mark.parametrize("factory", [Made, "package.module:Made"])
+def test_the_same_factory_twice_is_nothing(factory):
+    registry = Registry(PROVIDER)
+    registry.loss("softplus", factory, summary="first")
+    registry.loss("softplus", factory, summary="second")
+    assert [entry.summary for entry in registry.entries] == ["first"]
+
+
+def test_another_factory_under_one_name_is_refused_and_changes_nothing():
+    registry = Registry(PROVIDER)
+    registry.loss("softplus", "a:First", summary="s")
+    with pytest.raises(RegistrationError, match=r"'softplus' twice, with 'a:First' and with 'a:Second'"):
+        registry.loss("softplus", "a:Second", summary="s")
+    assert [entry.factory for entry in registry.entries] == ["a:First"]
+
+
+@pytest.mark.parametrize("name", ["", "1st", "-x", "a b", "a/b", "café", "a.b", "name\n", None, 3])
+def test_bad_names_are_refused(name):
+    registry = Registry(PROVIDER)
+    with pytest.raises(RegistrationError, match=r"ganzoo-extras 1\.2 registers a loss as"):
+        registry.loss(name, Made, summary="s")
+    assert registry.entries == []
+
+
+@pytest.mark.parametrize("factory", ["module", "module:", ":name", "a b:c", "os; import x:y", 3, None])
+def test_bad_factories_are_refused(factory):
+    with pytest.raises(RegistrationError, match="give a class, a function or"):
+        Registry(PROVIDER).loss("softplus", factory, summary="s")
+
+
+@pytest.mark.parametrize("location", ["folder", "package:", 3])
+def test_bad_locations_are_refused(location):
+    with pytest.raises(RegistrationError, match="give 'package:folder'"):
+        Registry(PROVIDER).pretrained("it", location, summary="s", architecture="a", data="d")
