@@ -20,6 +20,7 @@ SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.safetensors", re.ASCII
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 C = TypeVar("C")
+DtypeName = Literal["float32", "float16", "bfloat16", "float64"]
 
 # Takes a config of schema n to schema n + 1. Empty while there is one schema.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -37,8 +38,8 @@ def build_config(
         positional: Values for the first fields, in order.
 
     Raises:
-        ConfigError: A key is unknown, missing or given twice, or a value has the wrong type; and whatever the class's own
-            checks say.
+        ConfigError: A key is unknown, missing or given twice, a value has the wrong type, or the class's own checks
+            refuse it.
     """
     hints = get_type_hints(config_class)
     known = [item for item in fields(config_class) if item.init]  # type: ignore[arg-type]
@@ -113,7 +114,7 @@ class NetworkConfig:
     provider: dict[str, Any] | None = None  # distribution, version and requires; absent for built-ins
     file: str = ""  # empty while the network is not saved
     sha256: str = ""
-    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"  # as stored
+    dtype: DtypeName = "float32"  # as stored
 
     def __post_init__(self) -> None:
         if self.file and not SAFE_FILE.fullmatch(self.file):

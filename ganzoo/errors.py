@@ -1,7 +1,8 @@
 """Every error a user can meet.
 
 Each is a `GanzooError`, and its message is one sentence or two: what happened, the value received, what is accepted,
-and what to do next. The command line prints the message alone and leaves with `exit_code`; `--debug` adds the traceback.
+and what to do next. The command line prints the message alone and leaves with `exit_code`; `--debug` adds the
+traceback.
 """
 
 import difflib

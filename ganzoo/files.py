@@ -58,7 +58,7 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's content as 64 hex digits."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -67,7 +67,7 @@ def flush_file(path: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

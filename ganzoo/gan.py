@@ -1,20 +1,18 @@
 """`GAN`: networks and their config, with everything one does with a trained model."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import ganzoo
-from ganzoo import card, files, randomness, weights
+from ganzoo import randomness, saving
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import to_data
-from ganzoo.errors import InputError, WeightsError
+from ganzoo.errors import InputError
 from ganzoo.models.architecture import Condition
 
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
@@ -33,27 +31,30 @@ class GAN(nn.Module):
 
     def __init__(
         self,
+        networks: Mapping[str, nn.Module] | None = None,
         *,
         config: ModelConfig | None = None,
         latent_dim: int | None = None,
         sample_shape: tuple[int, ...] | None = None,
-        **networks: nn.Module,
+        **named: nn.Module,
     ) -> None:
-        """Put networks together.
+        """Put networks together: `GAN(generator=..., discriminator=...)`, or from a mapping.
 
         Args:
+            networks: Networks by name; `generator` is required, `discriminator` is needed to train and to score.
             config: The config the networks were built from; None for plain modules.
             latent_dim: The length of a latent; by default the generator's own attribute.
             sample_shape: The shape of a sample; by default the config's, or the generator's own attribute.
-            networks: The networks; `generator` is required, `discriminator` is needed to train and to score.
+            named: Further networks by name.
 
         Raises:
             InputError: There is no generator, or a plain one without latent_dim or sample_shape.
         """
         super().__init__()
-        if "generator" not in networks:
-            raise InputError(f"a GAN was made of {sorted(networks) or 'nothing'}; it takes at least generator=...")
-        self.networks = nn.ModuleDict(networks)
+        parts = {**(networks or {}), **named}
+        if "generator" not in parts:
+            raise InputError(f"a GAN was made of {sorted(parts) or 'nothing'}; it takes at least generator=...")
+        self.networks = nn.ModuleDict(parts)
         self.latent_dim = int(self._declared("latent_dim", latent_dim))
         if config is None:
             shape = tuple(self._declared("sample_shape", sample_shape))
@@ -215,11 +216,8 @@ class GAN(nn.Module):
         parameter = next(network.parameters())
         with torch.inference_mode(), evaluating(network):
             logits = call(network, samples.to(parameter.device, parameter.dtype), condition)
-        return (
-            logits.float().flatten(1).mean(1).sigmoid().cpu().clone()
-            if logits.dim() > 1
-            else logits.float().sigmoid().cpu().clone()
-        )
+        per_sample = logits.flatten(1).mean(1) if logits.dim() > 1 else logits
+        return per_sample.float().sigmoid().cpu().clone()
 
     def to_data(self, samples: Tensor) -> Tensor:
         """Bring samples in [-1, 1] to the data's own units: uint8 pictures, or points as they were.
@@ -244,22 +242,7 @@ class GAN(nn.Module):
             WeightsError: The networks are plain modules, which no registry could build again.
             OutputError: The folder cannot be written.
         """
-        unknown = [name for name in self.networks if name not in self.config.networks]
-        if unknown:
-            raise WeightsError(
-                f"{' and '.join(unknown)} cannot be saved for others: plain modules are in no registry; register an "
-                "architecture in a plugin, and build the model with ganzoo.create_model"
-            )
-        saved = {}
-        for name, network in self.networks.items():
-            file = f"{name}.safetensors"
-            stored = dtype or next(network.parameters()).dtype
-            digest = weights.save_tensors(Path(directory) / file, network.state_dict(), stored)
-            stored_name = str(stored).removeprefix("torch.")
-            saved[name] = replace(self.config.networks[name], file=file, sha256=digest, dtype=stored_name)  # type: ignore[arg-type]
-        config = replace(self.config, networks=saved)
-        files.write_text(Path(directory) / "README.md", card.model_card(config))
-        files.write_text(Path(directory) / "config.json", config.to_json(ganzoo.__version__))
+        saving.save_model(self.networks, self.config, Path(directory), dtype)
 
 
 def condition_of(network: nn.Module) -> Condition:

@@ -12,14 +12,26 @@ from safetensors.torch import save as serialize_tensors
 from torch import Tensor, nn
 
 from ganzoo import files
+from ganzoo.config import DtypeName
 from ganzoo.errors import WeightsError
 
-DTYPES = {
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    "float64": torch.float64,
+DTYPES: dict[torch.dtype, DtypeName] = {
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+    torch.float32: "float32",
+    torch.float64: "float64",
 }
+
+
+def dtype_name(dtype: torch.dtype) -> DtypeName:
+    """Return a floating-point dtype's name as config.json has it.
+
+    Raises:
+        WeightsError: Weights cannot be stored so.
+    """
+    if dtype not in DTYPES:
+        raise WeightsError(f"weights cannot be stored as {dtype}; it takes {', '.join(DTYPES.values())}")
+    return DTYPES[dtype]
 
 
 def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> str:

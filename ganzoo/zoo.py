@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ganzoo.losses.objective import Objective
     from ganzoo.losses.term import Term
     from ganzoo.models.architecture import Architecture
-    from ganzoo.registry import Entry
+    from ganzoo.registry import Entry, Kind
 
 
 def load(
@@ -55,7 +55,7 @@ def load(
     networks = {
         name: _load_network(folder, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
     }
-    return GAN(config=config, **networks).to(device).eval()
+    return GAN(networks, config=config).to(device).eval()
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
@@ -170,9 +170,11 @@ def create_model(architecture: str, **arguments: Any) -> "GAN":
     built = _architecture(entry)
     config = build_config(built.config_class, arguments, entry.full_name)
     networks = {name: build(config) for name, build in built.networks.items()}
-    described = NetworkConfig(architecture=entry.full_name, args=_plain(asdict(config)), provider=_provider(entry))
+    described = NetworkConfig(
+        architecture=entry.full_name, args=_plain(asdict(config)), provider=plugins.provider_dict(entry)
+    )
     sampling = SamplingConfig(sample_shape=tuple(networks["generator"].sample_shape))  # type: ignore[arg-type]
-    return GAN(config=ModelConfig(networks=dict.fromkeys(networks, described), sampling=sampling), **networks).eval()
+    return GAN(networks, config=ModelConfig(networks=dict.fromkeys(networks, described), sampling=sampling)).eval()
 
 
 def create_model_for(architecture: str, sample_shape: tuple[int, ...], num_classes: int = 0, **arguments: Any) -> "GAN":
@@ -186,18 +188,10 @@ def create_model_for(architecture: str, sample_shape: tuple[int, ...], num_class
 
     Raises:
         UnknownNameError: No architecture has this name.
-        ConfigError: A setting is unknown, of the wrong type or out of range, or the architecture cannot make such samples.
+        ConfigError: A setting is unknown, of the wrong type or out of range, or such samples cannot be made.
     """
     fitting = _architecture(plugins.find("architecture", architecture)).arguments_for(sample_shape, num_classes)
     return create_model(architecture, **fitting | arguments)
-
-
-def _provider(entry: "Entry") -> dict[str, Any] | None:
-    """Return what config.json says of a plugin, so that a reader without it knows what to install."""
-    if entry.provider.namespace is None:
-        return None
-    distribution, version = entry.provider.distribution, entry.provider.version
-    return {"distribution": distribution, "version": version, "requires": f"{distribution}>={version}"}
 
 
 def _plain(value: Any) -> Any:
@@ -238,19 +232,23 @@ def create_objective(text: str) -> "Objective":
 
 def list_architectures(pattern: str = "*", *, provider: str | None = None) -> list[str]:
     """List the names of architectures that match a glob pattern, of one distribution if `provider` is given."""
-    return [entry.full_name for entry in plugins.entries("architecture", pattern, provider)]
+    return _names("architecture", pattern, provider)
 
 
 def list_losses(pattern: str = "*", *, provider: str | None = None) -> list[str]:
     """List the names of terms that match a glob pattern, of one distribution if `provider` is given."""
-    return [entry.full_name for entry in plugins.entries("loss", pattern, provider)]
+    return _names("loss", pattern, provider)
 
 
 def list_pretrained(pattern: str = "*", *, provider: str | None = None) -> list[str]:
     """List the names of pretrained models that match a glob pattern, of one distribution if `provider` is given."""
-    return [entry.full_name for entry in plugins.entries("pretrained", pattern, provider)]
+    return _names("pretrained", pattern, provider)
 
 
 def list_datasets(pattern: str = "*", *, provider: str | None = None) -> list[str]:
     """List the names of data sets that match a glob pattern, of one distribution if `provider` is given."""
-    return [entry.full_name for entry in plugins.entries("dataset", pattern, provider)]
+    return _names("dataset", pattern, provider)
+
+
+def _names(kind: "Kind", pattern: str, provider: str | None) -> list[str]:
+    return [entry.full_name for entry in plugins.entries(kind, pattern, provider)]

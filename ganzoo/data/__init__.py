@@ -1,12 +1,15 @@
 """Data from anywhere -> one table; this module only registers the built-in data sets."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ganzoo.hookspecs import hookimpl
 
+if TYPE_CHECKING:
+    from ganzoo.registry import Registry
+
 
 @hookimpl
-def ganzoo_register(registry: Any) -> None:
+def ganzoo_register(registry: "Registry") -> None:
     """Register the built-in data sets."""
     registry.dataset("mnist-test", "ganzoo.data.bundled:mnist_test", summary="MNIST's 10,000 test digits, 28x28 grey")
     registry.dataset("gaussian-1d", "ganzoo.data.toy:gaussian_1d", summary="100,000 numbers from one Gaussian")

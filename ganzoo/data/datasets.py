@@ -1,6 +1,7 @@
 """Any map-style dataset, torchvision's or the user's own -> a table, read once."""
 
 import operator
+from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,7 +28,7 @@ class MapStyle(Protocol):
 
 
 def table_from_dataset(dataset: MapStyle, *, value_range: ValueRange | None = None) -> Table:
-    """Read all items of a dataset, in order.
+    """Read every item of a dataset once, in order.
 
     Args:
         dataset: Its items are a sample, or a sample and an integer label. A sample is a tensor or an array, as for
@@ -45,11 +46,12 @@ def table_from_dataset(dataset: MapStyle, *, value_range: ValueRange | None = No
     count = len(dataset)
     if count == 0:
         raise DataError(f"the {type(dataset).__name__} is empty; give a dataset with at least one item")
-    first, first_label = _split_item(dataset[0], 0)
+    positions = tqdm(range(count), desc="reading data", unit="item", disable=count <= _WORTH_A_BAR)
+    items = (_split_item(dataset[i], i) for i in positions)
+    first, first_label = next(items)
     samples = torch.empty((count, *first.shape), dtype=first.dtype)
     labels: list[int] = []
-    for i in tqdm(range(count), desc="reading data", unit="item", disable=count <= _WORTH_A_BAR):
-        sample, label = _split_item(dataset[i], i)
+    for i, (sample, label) in enumerate(chain([(first, first_label)], items)):
         if sample.shape != first.shape or sample.dtype != first.dtype or (label is None) != (first_label is None):
             raise DataError(
                 f"item {i} is {_describe(sample, label)}, but item 0 is {_describe(first, first_label)}; "

@@ -112,8 +112,10 @@ def open_idx_images(path: str | os.PathLike[str]) -> Table:
             f"{len(images)} pictures in {str(path)!r}, but labels of shape {tuple(labels.shape)} "
             f"in {str(labels_path)!r}; give one label a picture, or remove the labels file"
         )
+    # torchvision keeps its files in NAME/raw.
+    folder = path.parent.parent if path.parent.name == "raw" else path.parent
     class_names = () if labels is None else tuple(str(label) for label in range(int(labels.max()) + 1))
-    return Table(images.unsqueeze(1), labels, class_names, name=path.parent.name, source=str(path))
+    return Table(images.unsqueeze(1), labels, class_names, name=folder.name, source=str(path))
 
 
 def _read_stream(stream: BinaryIO, path: str | os.PathLike[str]) -> Tensor:

@@ -13,7 +13,7 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 _SIDE = 384  # of the square plot, in pixels
-_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 14, 18, 32  # around it, for the tick labels
+_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 28, 18, 48  # around it, for the labels
 _FONT_SIZE = 12
 _TICK = 4
 
@@ -25,21 +25,22 @@ _BAR = (76, 114, 176)
 # From dark to bright in even steps of lightness, so that more looks like more, in grey too.
 _HEAT = np.array([(10, 8, 32), (66, 15, 106), (142, 41, 104), (212, 78, 65), (250, 152, 46), (252, 246, 190)])
 
-# With few points, large cells: a single point then stays visible.
-_FEW_POINTS = 5_000
+# Few values get coarse bars, which are less ragged, and coarse cells, in which a single point stays visible.
+_FEW = 5_000
+_FINE_BARS, _COARSE_BARS = 64, 32
 _FINE_CELLS, _COARSE_CELLS = 192, 96
 
-_BARS = 64
 _CELL_WIDTH, _CELL_HEIGHT, _GAP = 144, 72, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A range of values along a number of pixels."""
+    """A range of values along a number of pixels, and what the values are."""
 
     low: float
     high: float
     pixels: int
+    label: str = ""
 
     def position(self, value: float) -> float:
         """Return how many pixels from the low end a value lies."""
@@ -63,9 +64,10 @@ def histogram(values: Floats, low: float, high: float) -> "Image.Image":
         high: The high end.
     """
     values = values[np.isfinite(values)]
-    counts, edges = np.histogram(values, bins=_BARS, range=(low, high))
-    density = counts / (max(len(values), 1) * (high - low) / _BARS)
-    x, y = Axis(low, high, _SIDE), Axis(0, float(density.max()) * 1.05 or 1.0, _SIDE)
+    bars = _COARSE_BARS if len(values) < _FEW else _FINE_BARS
+    counts, edges = np.histogram(values, bins=bars, range=(low, high))
+    density = counts / (max(len(values), 1) * (high - low) / bars)
+    x, y = Axis(low, high, _SIDE, "value"), Axis(0, float(density.max()) * 1.05 or 1.0, _SIDE, "density")
     image, pen = _frame(x, y)
     bottom = _TOP + _SIDE
     for value, left, right in zip(density, edges[:-1], edges[1:], strict=True):
@@ -87,12 +89,11 @@ def density_map(points: Floats, low: float, high: float) -> "Image.Image":
     from PIL import Image
 
     points = points[np.isfinite(points).all(axis=1)]
-    cells = _COARSE_CELLS if len(points) < _FEW_POINTS else _FINE_CELLS
+    cells = _COARSE_CELLS if len(points) < _FEW else _FINE_CELLS
     counts, _, _ = np.histogram2d(points[:, 1], points[:, 0], bins=cells, range=[(low, high), (low, high)])
     brightness = np.log1p(counts[::-1]) / np.log1p(max(counts.max(), 1))  # row 0 is the top
     heat = Image.fromarray(_heat(brightness)).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
-    axis = Axis(low, high, _SIDE)
-    image, _ = _frame(axis, axis)
+    image, _ = _frame(Axis(low, high, _SIDE, "x"), Axis(low, high, _SIDE, "y"))
     image.paste(heat, (_LEFT, _TOP))
     return image
 
@@ -151,4 +152,6 @@ def _frame(x: Axis, y: Axis) -> "tuple[Image.Image, ImageDraw.ImageDraw]":
         at = bottom - y.position(value)
         pen.line((_LEFT - _TICK, at, _LEFT, at), fill=_INK)
         pen.text((_LEFT - 2 * _TICK, at), f"{value:g}", fill=_INK, font=font, anchor="rm")
+    pen.text((_LEFT + _SIDE / 2, image.height - _TICK), x.label, fill=_INK, font=font, anchor="md")
+    pen.text((_LEFT, _TOP - _TICK), y.label, fill=_INK, font=font, anchor="ld")
     return image, pen

@@ -1,6 +1,7 @@
 """`label_flip`: real and fake targets change places for a few samples (Chintala et al. 2016, "How to Train a GAN").
 
-Each sample's target is flipped with the given probability when the discriminator learns, which keeps it from being sure.
+Each sample's target is flipped with the given probability when the discriminator learns, which keeps it from being
+sure.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """`label_smoothing`: real samples get a target below 1 (Salimans et al. 2016, section 3.4, arXiv 1606.03498).
 
-One-sided, as the paper says: fakes keep the target 0, and so does the generator its target 1. The argument is the target
-itself, not the amount taken off. On equal densities a target t makes the optimal discriminator answer t / 2.
+One-sided, as the paper says: fakes keep the target 0, and so does the generator its target 1. The argument is the
+target itself, not the amount taken off. On equal densities a target t makes the optimal discriminator answer t / 2.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The algebra of objectives: one adversarial loss plus any other terms, in Python and as text.
 
-`NonSaturating() + LabelSmoothing(0.9) + R1(10)` and `"non_saturating + label_smoothing(0.9) + r1(gamma=10)"` are the same
-objective, and `str` of either gives text that reads back to an equal one.
+`NonSaturating() + LabelSmoothing(0.9) + R1(10)` and `"non_saturating + label_smoothing(0.9) + r1(gamma=10)"` are the
+same objective, and `str` of either gives text that reads back to an equal one.
 """
 
 import math
@@ -129,13 +129,13 @@ class Objective:
             )
         if trick and trick.mean_real_target > 1:
             raise ObjectiveError(
-                f"{name_of(trick)} gives a mean real target of {trick.mean_real_target:g}, and above 1 {name_of(loss)} has "
-                "no lower bound; choose targets whose mean is at most 1"
+                f"{name_of(trick)} gives a mean real target of {trick.mean_real_target:g}, and above 1 "
+                f"{name_of(loss)} has no lower bound; choose targets whose mean is at most 1"
             )
         if self.penalties and any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
             raise ObjectiveError(
-                f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the discriminator mixes "
-                "samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
+                f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the "
+                "discriminator mixes samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
             )
 
 

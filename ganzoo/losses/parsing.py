@@ -1,10 +1,11 @@
 """Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 100 * my-plugin/texture(depth=3)"`.
 
-Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls, names,
-attributes, numbers and signs are allowed, and nothing is evaluated.
+Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls,
+names, attributes, numbers and signs are allowed, and nothing is evaluated.
 """
 
 import ast
+import contextlib
 import math
 import re
 from collections.abc import Mapping
@@ -37,6 +38,22 @@ def build_term(name: str, positional: tuple[float, ...] = (), keywords: Mapping[
     if not (isinstance(factory, type) and issubclass(factory, Term)):
         raise ObjectiveError(f"{entry.full_name} is registered as a loss, but is no Term; tell its provider")
     return build_config(factory, keywords or {}, entry.full_name, positional=positional)
+
+
+def read_objective(objective: "Objective | Term | str") -> Objective:
+    """Return an objective given in any form: text, one term, or terms added up.
+
+    Raises:
+        ObjectiveError: It is none of these, or text that cannot be read.
+    """
+    if isinstance(objective, str):
+        return parse(objective)
+    if isinstance(objective, Term):
+        return Objective.of(objective)
+    if isinstance(objective, Objective):
+        return objective
+    kind = type(objective).__name__
+    raise ObjectiveError(f"the objective is a {kind}; it takes text such as 'non_saturating', or terms added up")
 
 
 def parse(text: str) -> Objective:
@@ -93,16 +110,12 @@ def _read_number(node: ast.expr, text: str) -> float:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         number = _read_number(node.operand, text)
         return -number if isinstance(node.op, ast.USub) else number
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float) and _is_finite(node.value):
-        return node.value
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        # A whole number too large for a float raises OverflowError, which is an ArithmeticError.
+        with contextlib.suppress(ArithmeticError):
+            if math.isfinite(node.value):
+                return node.value
     raise _refusal(node, text)
-
-
-def _is_finite(number: object) -> bool:
-    try:
-        return math.isfinite(number)  # type: ignore[arg-type]  # an int too large for a float raises
-    except OverflowError:
-        return False
 
 
 def _refusal(node: ast.expr, text: str) -> ObjectiveError:

@@ -1,7 +1,7 @@
 """`r1`: a penalty on the discriminator's gradient at real samples (Mescheder, Geiger, Nowozin 2018, arXiv 1801.04406).
 
-gamma / 2 * E ||grad_x D(x)||^2 over real samples x, the norm over all of a sample's dimensions (their equation 9). It makes
-GAN training converge locally. Computing it every k steps and multiplying it by k is cheaper (Karras et al. 2020).
+gamma / 2 * E ||grad_x D(x)||^2 over real samples x, the norm over all of a sample's dimensions (their equation 9). It
+makes GAN training converge locally. Computing it every k steps and multiplying it by k is cheaper (Karras et al. 2020).
 """
 
 from collections.abc import Callable

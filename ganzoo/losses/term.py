@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Term:
-    """One thing that can stand in an objective. Terms add up, and some take a weight: `NonSaturating() + 2 * R1(10)`."""
+    """One thing that can stand in an objective. Terms add up and take weights: `NonSaturating() + 2 * R1(10)`."""
 
     def __add__(self, other: "Term | Objective") -> "Objective":
         """Return the objective that is the sum of this term and another, or of this term and an objective."""

@@ -42,11 +42,10 @@ class Judge(nn.Module):
 
 
 def plain() -> Judge:
-    """Return a stack of 3x3 convolutions that halves the resolution by stride, and averages over space."""
+    """Return a stack of convolutions that halves the resolution by stride, and averages over space."""
     body = nn.Sequential(
-        *_convolution(1, 32),  # (N, 32, 28, 28)
-        *_convolution(32, 48, stride=2),  # (N, 48, 14, 14)
-        *_convolution(48, 48),
+        *_convolution(1, 32, kernel=5, stride=2),  # (N, 32, 14, 14)
+        *_convolution(32, 48),
         *_convolution(48, 96, stride=2),  # (N, 96, 7, 7)
         *_convolution(96, 96),
         nn.AdaptiveAvgPool2d(1),
@@ -58,11 +57,11 @@ def plain() -> Judge:
 def residual() -> Judge:
     """Return three residual blocks (He et al. 2016, https://arxiv.org/abs/1512.03385) with max pooling between."""
     body = nn.Sequential(
-        *_convolution(1, 24),
-        nn.MaxPool2d(2),  # (N, 24, 14, 14)
-        Block(24, 48),
-        nn.MaxPool2d(2),  # (N, 48, 7, 7)
-        Block(48, 80),
+        *_convolution(1, 16),
+        nn.MaxPool2d(2),  # (N, 16, 14, 14)
+        Block(16, 40),
+        nn.MaxPool2d(2),  # (N, 40, 7, 7)
+        Block(40, 80),
         Block(80, 80),
         nn.AdaptiveMaxPool2d(1),
         nn.Flatten(),  # (N, 80)
@@ -87,6 +86,6 @@ class Block(nn.Module):
         return torch.relu(self.main(values) + self.shortcut(values))
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+def _convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     return convolution, nn.BatchNorm2d(outputs), nn.ReLU()

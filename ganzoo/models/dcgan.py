@@ -1,9 +1,9 @@
 """`dcgan`: strided convolutions, batch norm and no pooling (Radford, Metz, Chintala 2015, arXiv 1511.06434).
 
 As in the paper: 4x4 kernels with stride 2, ReLU and tanh in the generator, leaky ReLU 0.2 in the discriminator, batch
-norm everywhere but at the generator's output and the discriminator's input, weights from N(0, 0.02). Unlike it: any side
-b * 2^k instead of 64 only, the discriminator may be normalized otherwise (gradient penalties need that), and a label may be
-given: one-hot beside the latent, and as constant one-hot planes beside the picture.
+norm everywhere but at the generator's output and the discriminator's input, weights from N(0, 0.02). Unlike it: any
+side b * 2^k instead of 64 only, the discriminator may be normalized otherwise (gradient penalties need that), and a
+label may be given: one-hot beside the latent, and as constant one-hot planes beside the picture.
 """
 
 from dataclasses import dataclass

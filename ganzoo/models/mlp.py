@@ -65,7 +65,8 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in) to (N, out)."""
-        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(dim=2)  # (N, out * pieces) -> (N, out)
+        pieces: Tensor = self.linear(x).unflatten(1, (-1, self.pieces))  # (N, out * pieces) -> (N, out, pieces)
+        return pieces.amax(dim=2)
 
 
 def hidden_layer(

@@ -3,8 +3,8 @@
     checkpoints/000060000/   state.safetensors, state.json, MANIFEST.json (size and sha256 of the two, written last)
     checkpoints/latest       the name of the newest one
 
-A checkpoint's folder is written beside its place under a temporary name, flushed, and renamed. Older ones are removed only
-after that, and two are always kept.
+A checkpoint's folder is written beside its place under a temporary name, flushed, and renamed. Older ones are removed
+only after that, and two are always kept.
 """
 
 import json

@@ -24,8 +24,13 @@ class Monitor:
         """Begin to measure speed at so many images."""
         self._images, self._since = images, time.monotonic()
 
-    def line(self, images: int, step: int) -> dict[str, Any]:
+    def line(self, images: int, step: int, statistics: Mapping[str, Tensor]) -> dict[str, Any]:
         """Read the collected values, and the speed since the last line.
+
+        Args:
+            images: How many images the discriminator has been shown as real.
+            step: How many steps were taken.
+            statistics: What the step noted; `real_logits` and `fake_logits` give D(x) and D(G(z)).
 
         Returns:
             What goes into metrics.jsonl: plain numbers by name.
@@ -33,18 +38,13 @@ class Monitor:
         now = time.monotonic()
         speed = (images - self._images) / max(now - self._since, 1e-9)
         self._images, self._since = images, now
-        return {
-            "images": images,
-            "step": step,
-            **{name: float(value) for name, value in self.values.items()},
-            "images_per_second": round(speed, 1),
+        scores = {
+            score: float(statistics[logits].sigmoid().mean())
+            for score, logits in (("real_score", "real_logits"), ("fake_score", "fake_logits"))
+            if logits in statistics
         }
-
-    def note_logits(self, statistics: Mapping[str, Tensor]) -> None:
-        """Note D(x) and D(G(z)), the mean probabilities of being real, of a step that gives logits."""
-        for name, value in (("real_score", "real_logits"), ("fake_score", "fake_logits")):
-            if value in statistics:
-                self.values[name] = statistics[value].sigmoid().mean()
+        values = {name: float(value) for name, value in self.values.items()}
+        return {"images": images, "step": step, **values, **scores, "images_per_second": round(speed, 1)}
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from ganzoo.errors import ConfigError
+from ganzoo.errors import ConfigError, did_you_mean
 from ganzoo.training.settings import Settings
 
 
@@ -38,12 +38,11 @@ def create_optimizer(
 
     from timm.optim import create_optimizer_v2, list_optimizers
 
-    known = list_optimizers()
+    known = [str(each) for each in list_optimizers()]
     if name not in known:
-        near = ", ".join(candidate for candidate in known if name[:3] in candidate)
         raise ConfigError(
-            f"there is no optimizer {settings.optimizer!r}; it takes adam, adamw, sgd, rmsprop or one of timm's"
-            + (f", such as {near}" if near else "")
+            f"there is no optimizer {settings.optimizer!r}{did_you_mean(name, known)}; it takes adam, adamw, sgd, "
+            "rmsprop, or one that timm.optim.list_optimizers() names"
         )
     optimizer: torch.optim.Optimizer = create_optimizer_v2(learned, opt=name, lr=learning_rate, weight_decay=0.0)
     return optimizer

@@ -58,7 +58,7 @@ class RunFolder:
         """
         if self.config_file.exists():
             raise RunError(
-                f"{str(self.path)!r} holds a run already; go on with 'ganzoo resume {self.path}' or choose another folder"
+                f"{str(self.path)!r} holds a run already; go on with 'ganzoo resume {self.path}', or choose another"
             )
         files.write_text(self.config_file, tomli_w.dumps(dict(config)))
 

@@ -55,8 +55,8 @@ class Settings:
                 raise ConfigError(f"training: {name} is {getattr(self, name)}; it takes a number above 0")
         if self.discriminator_learning_rate < 0:
             raise ConfigError(
-                f"training: discriminator_learning_rate is {self.discriminator_learning_rate}; it takes a number above 0, "
-                "or 0 for the generator's"
+                f"training: discriminator_learning_rate is {self.discriminator_learning_rate}; "
+                "it takes a number above 0, or 0 for the generator's"
             )
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")

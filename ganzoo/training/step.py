@@ -47,8 +47,8 @@ class AdversarialStep:
     """The default step: one generator, one discriminator, any objective.
 
     Real and fake samples pass through the discriminator separately, because batch norm over both would tell them apart.
-    The generator learns from the same fakes, whose graph is kept, unless `reuse_fakes` is off or the discriminator takes
-    several steps; then it makes fresh ones.
+    The generator learns from the same fakes, whose graph is kept, unless `reuse_fakes` is off or the discriminator
+    takes several steps; then it makes fresh ones.
     """
 
     def __init__(self, gan: "gans.GAN", objective: Objective, settings: Settings) -> None:

@@ -1,42 +1,37 @@
 """The one trainer: it alone does backward, optimizer steps, averaging and files."""
 
-import itertools
-import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
-import ganzoo
 from ganzoo import randomness, zoo
-from ganzoo.config import SamplingConfig, build_config
+from ganzoo.config import build_config
 from ganzoo.data.loading import Data, open_data
-from ganzoo.data.table import Batch
-from ganzoo.errors import ConfigError, InputError, ObjectiveError, OutputError
+from ganzoo.errors import ConfigError, InputError, ObjectiveError
 from ganzoo.gan import GAN, condition_of
 from ganzoo.losses.objective import Objective
-from ganzoo.losses.parsing import parse
+from ganzoo.losses.parsing import read_objective
 from ganzoo.losses.term import Term
 from ganzoo.training import resuming
 from ganzoo.training.checkpoints import CheckpointStore
+from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.ema import ExponentialMovingAverage
 from ganzoo.training.interrupts import Interrupts
-from ganzoo.training.monitor import Monitor, check_finite, gradient_norm
-from ganzoo.training.optimizers import create_optimizer, decay_factor
+from ganzoo.training.monitor import Monitor
+from ganzoo.training.optimizers import decay_factor
+from ganzoo.training.order import DataOrder
+from ganzoo.training.player import Player
+from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
 from ganzoo.training.settings import Settings
 from ganzoo.training.step import AdversarialStep, TrainingStep, train_mode
 
-logger = logging.getLogger("ganzoo")
-
-GRID = 64  # how many fixed samples a run draws
-CHANNELS_LAST_FROM = 16  # below this batch size the other memory format is faster
+CHANNELS_LAST_FROM = 16  # in smaller batches of pictures the ordinary memory format is as fast or faster
 
 
 class Trainer:
@@ -79,60 +74,55 @@ class Trainer:
             settings: Everything else in `ganzoo.training.settings.Settings`, such as `batch_size` and `learning_rate`.
 
         Raises:
-            ConfigError: A setting is unknown or out of range.
-            DataError: The data cannot be read or does not fit the model.
-            ObjectiveError: The objective cannot be read, or does not go with the model.
+            ConfigError: A setting is unknown or out of range, or data and model have different shapes.
+            DataError: The data cannot be read.
+            ObjectiveError: The objective cannot be read, or does not go with model and data.
         """
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
         self.table = open_data(data, split=split)
         self.split = split
-        self.objective = _read_objective(objective)
+        self.objective = read_objective(objective)
         self.gan = self._create(model, model_args or {}, conditional) if isinstance(model, str) else model
         self._check_fit()
         self.objective.check(self.gan.discriminator)
         self.notes = dict(notes or {})
         self.run = None if run is None else RunFolder(Path(run).expanduser())
-        self._progress = progress
-        self._index = 0  # the next step's number
-        self._memory_format = self._move_networks()
+        pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
+        self._memory_format = torch.channels_last if pictures else torch.contiguous_format
+        self.gan.to(self.settings.device).to(memory_format=self._memory_format)
         self.step: TrainingStep = step or AdversarialStep(self.gan, self.objective, self.settings)
-        self._roles = {
-            role: {name: network for name, network in self.gan.networks.items() if name.startswith(role)}
-            for role in ("discriminator", "generator")
-        }
-        self._learned = {role: list(_learnable(networks)) for role, networks in self._roles.items()}
-        rates = {
-            "discriminator": self.settings.discriminator_learning_rate,
-            "generator": self.settings.learning_rate,
-        }
-        self._rates = rates
-        self._optimizers = {
-            role: create_optimizer(self._learned[role], self.settings, rates[role]) for role in self._roles
-        }
-        self._averages = {
+        rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
+        self.discriminator = Player("discriminator", dict(self.gan.networks.items()), self.settings, other_rate)
+        self.generator = Player("generator", dict(self.gan.networks.items()), self.settings, rate)
+        self.averages = {
             name: ExponentialMovingAverage(
                 network,
                 batch_images=self.settings.images_per_step,
                 half_life_images=self.settings.ema_half_life_images,
             )
-            for name, network in self._roles["generator"].items()
+            for name, network in self.generator.networks.items()
         }
+        self._order = DataOrder(len(self.table), self.settings.batch_size, self.settings.seed)
         self._monitor = Monitor()
+        self._recorder = Recorder(self.run, self.settings.keep_checkpoints)
         self._interrupts = Interrupts()
-        self._unsaved: OutputError | None = None
+        self._progress = progress
+        self._is_resumed = False
+        self._index = 0  # the number of the next step
+        self._saved_index = -1
 
     def _create(self, name: str, arguments: Mapping[str, Any], conditional: bool) -> GAN:
         if conditional and not self.table.num_classes:
             raise InputError(
                 f"a conditional model was asked for, and {self.table.name} has no labels; give labelled data"
             )
-        classes = self.table.num_classes if conditional else 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(randomness.hash_seed(self.settings.seed, "weights"))
+            classes = self.table.num_classes if conditional else 0
             return zoo.create_model_for(name, self.table.sample_shape, classes, **arguments)
 
     def _check_fit(self) -> None:
-        """Refuse data of another shape than the model's, and labels it cannot take."""
+        """Refuse data of another shape than the model's, and labels that a network does not declare."""
         if self.gan.sample_shape != self.table.sample_shape:
             raise ConfigError(
                 f"the model makes samples of shape {self.gan.sample_shape}, and {self.table.name} has "
@@ -143,14 +133,8 @@ class Trainer:
             if condition.kind == "label" and condition.num_classes != self.table.num_classes:
                 raise ObjectiveError(
                     f"the {name} is conditioned on {condition.num_classes} classes, and {self.table.name} has "
-                    f"{self.table.num_classes}; give data with as many classes or a model for these"
+                    f"{self.table.num_classes}; give data with as many classes, or a model for these"
                 )
-
-    def _move_networks(self) -> torch.memory_format:
-        pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
-        memory_format = torch.channels_last if pictures else torch.contiguous_format
-        self.gan.to(device=self.settings.device, dtype=torch.float32, memory_format=memory_format)
-        return memory_format
 
     @property
     def images(self) -> int:
@@ -160,7 +144,7 @@ class Trainer:
     def fit(self) -> GAN:
         """Train to the end of the budget.
 
-        The first SIGINT, SIGTERM or SIGUSR1 ends training after the step at hand, with a checkpoint; the second at once.
+        The first SIGINT, SIGTERM or SIGUSR1 ends training after the step at hand, with a checkpoint; a second at once.
 
         Returns:
             The trained GAN in eval mode: averaged generator, discriminator as it is.
@@ -175,7 +159,7 @@ class Trainer:
         with ExitStack() as stack:
             if self.run:
                 stack.enter_context(self.run.locked())
-                self._open_run(self.run)
+                self._open(self.run)
             stack.enter_context(self._interrupts.listening())
             bar = stack.enter_context(self._bar())
             for network in self.gan.networks.values():
@@ -184,13 +168,13 @@ class Trainer:
             while self._index < self.settings.steps and self._interrupts.received is None:
                 self._train_step()
                 bar.update(self.settings.images_per_step)
-                self._after_step(bar)
-            if self._interrupts.received is None:
-                self._unsaved = None
-                self._finish()
-        if self._interrupts.received is not None:
-            self._leave()
-        return self.result()
+                self._record(bar)
+            self._save()
+            if self._interrupts.received is not None:
+                self._interrupts.leave()
+            if self.run and all(name in self.gan.config.networks for name in self.gan.networks):
+                self.result().save_pretrained(self.run.model, dtype=getattr(torch, self.settings.weights_dtype))
+        return self.result().eval()
 
     def _bar(self) -> "tqdm[Any]":
         return tqdm(
@@ -202,165 +186,73 @@ class Trainer:
             dynamic_ncols=True,
         )
 
+    def _open(self, run: RunFolder) -> None:
+        CheckpointStore(run.checkpoints, self.settings.keep_checkpoints).sweep()
+        if self._is_resumed:
+            run.cut_log(self.images)
+            return
+        run.create(self.config())
+        self._save()
+        self._recorder.draw(self.result(), self.images, self.settings.seed)
+
     def _train_step(self) -> None:
-        torch.manual_seed(randomness.hash_seed(self.settings.seed, self._index, "global"))  # dropout draws from it
-        self.step.begin(self._index)
-        factor = decay_factor(self.settings.learning_rate_decay, self._index / self.settings.steps)
-        for number in range(self.settings.discriminator_steps):
-            batch = self._batch(self._index * self.settings.discriminator_steps + number)
+        settings, index = self.settings, self._index
+        torch.manual_seed(randomness.hash_seed(settings.seed, index, "global"))  # dropout draws from it
+        self.step.begin(index)
+        decay = decay_factor(settings.learning_rate_decay, index / settings.steps)
+        check = settings.device == "cpu" or self._is_due(settings.log_every_images, index + 1)
+        for number in range(settings.discriminator_steps):
+            rows = self._order.batch(index * settings.discriminator_steps + number)
+            batch = self.table.batch(rows, device=settings.device, memory_format=self._memory_format)
             losses = self.step.discriminator_losses(batch)
-            self._update("discriminator", losses, self.settings.discriminator_weight, factor)
-        with frozen(self._learned["discriminator"]):
-            self._update("generator", self.step.generator_losses(batch), 1.0, factor)
-        for average in self._averages.values():
+            self._monitor.values |= self.discriminator.update(
+                losses, index, weight=settings.discriminator_weight, decay=decay, check=check
+            )
+        with self.discriminator.frozen():
+            losses = self.step.generator_losses(batch)
+            self._monitor.values |= self.generator.update(losses, index, decay=decay, check=check)
+        for average in self.averages.values():
             average.update()
         self._index += 1
 
-    def _update(self, role: str, losses: Mapping[str, Tensor], weight: float, factor: float) -> None:
-        """Do one player's backward pass and optimizer step."""
-        loss = (
-            torch.stack([*losses.values()]).sum() * weight if len(losses) > 1 else next(iter(losses.values())) * weight
-        )
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = gradient_norm(self._learned[role])
-        if self.settings.device == "cpu" or self._is_due(self.settings.log_every_images, ahead=1):
-            check_finite(self._index, role, loss, norm, self._roles[role])
-        optimizer = self._optimizers[role]
-        for group in optimizer.param_groups:
-            group["lr"] = self._rates[role] * factor
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        self._monitor.values |= {f"{role}_loss": loss.detach(), f"{role}_gradient_norm": norm}
+    def _is_due(self, every_images: int, index: int) -> bool:
+        return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
 
-    def _batch(self, number: int) -> Batch:
-        index = resuming.batch_index(len(self.table), self.settings.batch_size, number, self.settings.seed)
-        return self.table.batch(index, device=self.settings.device, memory_format=self._memory_format)
-
-    def _is_due(self, every_images: int, ahead: int = 0) -> bool:
-        done = self._index + ahead
-        return done % self.settings.interval(every_images) == 0 or done == self.settings.steps
-
-    def _after_step(self, bar: "tqdm[Any]") -> None:
-        if self._is_due(self.settings.log_every_images):
-            self._monitor.note_logits(self.step.statistics)
-            line = self._monitor.line(self.images, self._index)
+    def _record(self, bar: "tqdm[Any]") -> None:
+        if self._is_due(self.settings.log_every_images, self._index):
+            line = self._monitor.line(self.images, self._index, self.step.statistics)
             bar.set_postfix(D=f"{line['discriminator_loss']:.3f}", G=f"{line['generator_loss']:.3f}", refresh=False)
-            self._try_to_write(lambda run: run.log(line))
-        if self._is_due(self.settings.sample_every_images):
-            self._try_to_write(self._draw_samples)
-        if self._is_due(self.settings.checkpoint_every_images):
-            self._save_checkpoint()
+            self._recorder.log(line)
+        if self._is_due(self.settings.sample_every_images, self._index):
+            self._recorder.draw(self.result(), self.images, self.settings.seed)
+        if self._index % self.settings.interval(self.settings.checkpoint_every_images) == 0:
+            self._checkpoint()
 
-    def _try_to_write(self, write: Any) -> bool:
-        """Write in the run's folder; a disk that refuses is warned about and does not end training."""
-        if self.run is None:
-            return True
-        try:
-            write(self.run)
-        except OSError as error:
-            logger.warning("%s; training goes on, and will try again", error)
-            self._unsaved = error if isinstance(error, OutputError) else OutputError(f"cannot write: {error}")
-            return False
-        return True
+    def _checkpoint(self) -> None:
+        """Write a checkpoint, unless this very state is on disk; a disk that refuses does not end training."""
+        if self.run is None or self._saved_index == self._index:
+            return
+        tensors, state = resuming.pack(self)
+        self._recorder.checkpoint(self.images, tensors, state)
+        if self._recorder.unsaved is None:
+            self._saved_index = self._index
 
-    def _draw_samples(self, run: RunFolder) -> None:
-        from ganzoo.data.render import draw, save_png
-
-        sampling = self._sampling()
-        samples = self.result().sample(GRID, seed=self.settings.seed)
-        save_png(draw(samples, scale=sampling.scale, offset=sampling.offset), run.sample_file(self.images))
-
-    def _save_checkpoint(self) -> bool:
-        def write(run: RunFolder) -> None:
-            tensors, state = resuming.pack(self._index, self.gan, self._averages, self._optimizers, self.step)
-            store = CheckpointStore(run.checkpoints, self.settings.keep_checkpoints)
-            store.save(self.images, tensors, state | {"images": self.images, "config": self.config()})
-
-        saved = self._try_to_write(write)
-        if saved:
-            self._unsaved = None
-        return saved
-
-    def _open_run(self, run: RunFolder) -> None:
-        CheckpointStore(run.checkpoints, self.settings.keep_checkpoints).sweep()
-        if self._index == 0 and not CheckpointStore(run.checkpoints, 2).names():
-            run.create(self.config())
-            for network in self.gan.networks.values():
-                train_mode(network)
-            if not self._save_checkpoint() and self._unsaved:
-                raise self._unsaved
-            self._draw_samples(run)
-        elif self._index == 0:
-            run.create(self.config())  # refuses: there is a run here already
-        else:
-            run.cut_log(self.images)
-
-    def _finish(self) -> None:
-        """Write the finished model; if the last state cannot be saved, say so at the end."""
-        self._save_checkpoint()
-        if self.run and self._is_registered_model():
-            self._try_to_write(
-                lambda run: self.result().save_pretrained(run.model, dtype=getattr(torch, self.settings.weights_dtype))
-            )
-        if self._unsaved:
-            raise self._unsaved
-
-    def _leave(self) -> None:
-        if self.run:
-            saved = self._save_checkpoint()
-            if not saved and self._unsaved:
-                raise self._unsaved
-            logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
-        self._interrupts.leave()
-
-    def _is_registered_model(self) -> bool:
-        return all(name in self.gan.config.networks for name in self.gan.networks)
-
-    def _sampling(self) -> SamplingConfig:
-        return SamplingConfig(
-            sample_shape=self.table.sample_shape,
-            scale=self.table.scale,
-            offset=self.table.offset,
-            data_dtype="uint8" if self.table.samples.dtype == torch.uint8 else "float32",
-            class_names=self.table.class_names if self.gan.condition.kind == "label" else (),
-        )
+    def _save(self) -> None:
+        """Write a checkpoint, and raise if the disk refuses."""
+        self._checkpoint()
+        if self._recorder.unsaved:
+            raise self._recorder.unsaved
 
     def result(self) -> GAN:
-        """Return the GAN as it would be published now: averaged generators, other networks as they are (shared)."""
-        networks = dict(self.gan.networks.items()) | {name: average.network for name, average in self._averages.items()}
-        training = {
-            "recipe": self.notes.get("recipe"),
-            "objective": str(self.objective),
-            "data": self.table.name,
-            "data_samples": len(self.table),
-            "images_shown": self.images,
-            **{key: value for key, value in self.settings.to_dict().items() if not key.endswith("_every_images")},
-        }
-        license_ = self.notes.get("license") or ({"data": self.table.license} if self.table.license else {})
-        config = replace(
-            self.gan.config,
-            sampling=self._sampling(),
-            training={key: value for key, value in training.items() if value is not None},
-            license=dict(license_),
-        )
-        published = GAN(config=config, latent_dim=self.gan.latent_dim, **networks)
-        published.generator.eval()
-        return published
+        """Return the GAN as it would be published now: averaged generators, and the discriminators themselves."""
+        networks = dict(self.gan.networks.items())
+        networks |= {name: average.network for name, average in self.averages.items()}
+        config = describe_model(self.gan, self.objective, self.table, self.settings, self.notes, self.images)
+        return GAN(networks, config=config, latent_dim=self.gan.latent_dim)
 
     def config(self) -> dict[str, Any]:
         """Return everything that was asked for, resolved, as config.toml holds it."""
-        network = self.gan.config.networks.get("generator")
-        model = {"architecture": network.architecture, "args": network.args} if network else {"python": True}
-        data = {"source": self.table.source, "split": self.split, "name": self.table.name, "samples": len(self.table)}
-        return {
-            "ganzoo": ganzoo.__version__,
-            "objective": str(self.objective),
-            "model": model,
-            "data": {key: value for key, value in data.items() if value is not None}
-            | {"fingerprint": self.table.fingerprint()},
-            "training": self.settings.to_dict(),
-            **self.notes,
-        }
+        return describe_run(self.gan, self.objective, self.table, self.split, self.settings, self.notes)
 
     @classmethod
     def resume(
@@ -388,39 +280,10 @@ class Trainer:
             CheckpointError: No checkpoint verifies.
         """
         folder = RunFolder(Path(run).expanduser())
-        config = folder.read_config()
-        asked = resuming.read_run_config(config, folder.path, data, objective, model)
+        asked = resuming.arguments(folder.read_config(), folder.path, data=data, objective=objective, model=model)
         trainer = cls(run=folder.path, step=step, progress=progress, **asked)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
-        resuming.compare(checkpoint.state, trainer.config(), folder.path)
-        trainer._index = resuming.unpack(checkpoint, trainer.gan, trainer._averages, trainer._optimizers, trainer.step)
+        resuming.check_unchanged(checkpoint.state, trainer.config(), folder.path)
+        trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)
+        trainer._is_resumed = True
         return trainer
-
-
-def _read_objective(objective: Objective | Term | str) -> Objective:
-    if isinstance(objective, str):
-        return parse(objective)
-    if isinstance(objective, Term):
-        return Objective.of(objective)
-    if not isinstance(objective, Objective):
-        raise ObjectiveError(
-            f"the objective is a {type(objective).__name__}; it takes text such as 'non_saturating', or terms added up"
-        )
-    return objective
-
-
-def _learnable(networks: Mapping[str, nn.Module]) -> Iterator[nn.Parameter]:
-    every = itertools.chain.from_iterable(network.parameters() for network in networks.values())
-    return (parameter for parameter in every if parameter.requires_grad)
-
-
-@contextmanager
-def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Compute no gradients for these parameters: the other player learns."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -40,6 +40,7 @@ def invoke(*arguments):
 def start(site, *arguments):
     root = Path(ganzoo.__file__).parent.parent
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site.folder), str(root)])}
+    environment.pop("PYTHONUNBUFFERED", None)
     return subprocess.Popen(
         [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

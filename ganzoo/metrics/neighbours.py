@@ -1,0 +1,42 @@
+"""Whether samples lie nearer to training pictures than to pictures that training never saw (memorisation)."""
+
+import torch
+from torch import Tensor
+
+_ROWS = 2000  # rows of a distance matrix held at a time
+
+
+def memorisation(samples: Tensor, train: Tensor, test: Tensor) -> dict[str, float]:
+    """Compare how near samples are to training pictures and to as many test pictures.
+
+    A generator of new pictures is equally near to both. One that repeats training pictures is nearer to these.
+
+    Args:
+        samples: (N, D) features.
+        train: (M, D) features of training pictures.
+        test: (M, D) features of test pictures, as many, for the nearest of more pictures is nearer.
+
+    Returns:
+        By name: `nearest_ratio`, the median distance to the nearest training picture over that to the nearest test
+        picture, at least 0; `nearer_to_train`, the share of samples whose nearest picture of all is a training picture,
+        ties counting half, in [0, 1].
+    """
+    to_train, to_test = nearest(samples, train), nearest(samples, test)
+    nearer = (to_train < to_test).double() + (to_train == to_test).double() / 2
+    # Of samples that all are copies of test pictures the median is 0; the smallest float keeps the ratio a number.
+    smallest = torch.finfo(to_test.dtype).tiny
+    ratio = float(to_train.median()) / max(float(to_test.median()), smallest)
+    return {"nearest_ratio": ratio, "nearer_to_train": float(nearer.mean())}
+
+
+def nearest(samples: Tensor, pictures: Tensor) -> Tensor:
+    """Return each sample's Euclidean distance to the nearest of the pictures.
+
+    Args:
+        samples: (N, D).
+        pictures: (M, D).
+
+    Returns:
+        (N,), at least 0.
+    """
+    return torch.cat([torch.cdist(rows, pictures).amin(1) for rows in samples.split(_ROWS)])

@@ -1,0 +1,71 @@
+"""How each bundled judge is trained: the full setting, and the accuracy to expect of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ganzoo.errors import UnknownNameError, did_you_mean
+from ganzoo.metrics.networks import Judge, plain, residual
+
+NETWORKS: dict[str, Callable[[], Judge]] = {"plain": plain, "residual": residual}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One judge's training.
+
+    Attributes:
+        network: A key of `NETWORKS`.
+        data: What the data is called.
+        license: The licence of the data, and so of the weights.
+        seed: Seeds the weights, the order and the augmentation.
+        epochs: Passes over the training pictures.
+        batch_size: Pictures a step.
+        learning_rate: The peak of the one-cycle schedule.
+        weight_decay: AdamW's.
+        label_smoothing: The share of the target spread over all classes.
+        shift: Pictures are moved by up to this many pixels each way.
+        flip: Whether half of the pictures are mirrored.
+        expected_accuracy: On the test split; a judge below it is not written.
+    """
+
+    network: str
+    data: str
+    license: str
+    seed: int
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    shift: int = 2
+    flip: bool = False
+    expected_accuracy: float
+
+
+RECIPES = {
+    "judge-mnist": Recipe(
+        network="plain", data="MNIST", license="CC-BY-SA-3.0", seed=1, epochs=6, expected_accuracy=0.993
+    ),
+    "judge-mnist-b": Recipe(
+        network="residual", data="MNIST", license="CC-BY-SA-3.0", seed=2, epochs=6, expected_accuracy=0.993
+    ),
+    "judge-fashion": Recipe(
+        network="plain", data="Fashion-MNIST", license="MIT", seed=3, epochs=16, flip=True, expected_accuracy=0.92
+    ),
+    "judge-fashion-b": Recipe(
+        network="residual", data="Fashion-MNIST", license="MIT", seed=4, epochs=12, flip=True, expected_accuracy=0.92
+    ),
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe of a judge.
+
+    Raises:
+        UnknownNameError: No judge has this name.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError(
+            f"no judge is named {name!r}{did_you_mean(name, RECIPES)}; there are {', '.join(RECIPES)}"
+        )
+    return RECIPES[name]

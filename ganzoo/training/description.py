@@ -1,0 +1,60 @@
+"""What a run is, in plain values: for config.toml, and for the config.json of the model it publishes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+import ganzoo
+from ganzoo.config import ModelConfig, SamplingConfig
+from ganzoo.data.table import Table
+from ganzoo.gan import GAN
+from ganzoo.losses.objective import Objective, is_registered
+from ganzoo.training.settings import Settings
+
+Notes = Mapping[str, Any]  # `recipe` and `license`, where a run has them
+
+# Settings that say how a run is looked after and not what comes out.
+HOUSEKEEPING = {"log_every_images", "checkpoint_every_images", "sample_every_images", "keep_checkpoints"}
+
+
+def describe_run(
+    gan: GAN, objective: Objective, table: Table, split: str, settings: Settings, notes: Notes
+) -> dict[str, Any]:
+    """Return everything that was asked for, resolved, as config.toml holds it."""
+    network = gan.config.networks.get("generator")
+    data = {"source": table.source, "name": table.name, "license": table.license}
+    return {
+        "ganzoo": ganzoo.__version__,
+        "objective": str(objective),
+        "objective_is_registered": is_registered(objective),
+        "model": {"architecture": network.architecture, "args": network.args} if network else {},
+        "data": {key: value for key, value in data.items() if value is not None}
+        | {"split": split, "samples": len(table), "fingerprint": table.fingerprint()},
+        "training": settings.to_dict(),
+        **notes,
+    }
+
+
+def describe_model(
+    gan: GAN, objective: Objective, table: Table, settings: Settings, notes: Notes, images: int
+) -> ModelConfig:
+    """Return the config of the trained model: its networks, what its samples mean, and how it was trained."""
+    sampling = SamplingConfig(
+        sample_shape=table.sample_shape,
+        scale=table.scale,
+        offset=table.offset,
+        data_dtype="uint8" if table.samples.dtype == torch.uint8 else "float32",
+        class_names=table.class_names if gan.condition.kind == "label" else (),
+    )
+    recipe = {"recipe": notes["recipe"]} if "recipe" in notes else {}
+    training = recipe | {
+        "objective": str(objective),
+        "data": table.name,
+        "data_samples": len(table),
+        "images_shown": images,
+        **{key: value for key, value in settings.to_dict().items() if key not in HOUSEKEEPING},
+    }
+    license_ = notes.get("license") or ({"data": table.license} if table.license else {})
+    return replace(gan.config, sampling=sampling, training=training, license=dict(license_))

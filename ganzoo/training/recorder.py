@@ -1,0 +1,66 @@
+"""What a run writes while it trains, and what happens when the disk refuses: a warning, and another try later."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ganzoo.data.render import draw, save_png
+from ganzoo.errors import OutputError
+from ganzoo.gan import GAN
+from ganzoo.training.checkpoints import CheckpointStore
+from ganzoo.training.run import RunFolder
+
+logger = logging.getLogger("ganzoo")
+
+GRID = 64  # how many fixed samples a picture shows
+
+
+class Recorder:
+    """Writes a run's log, pictures and checkpoints, or nothing where there is no run folder.
+
+    Attributes:
+        run: The run's folder, or None.
+        unsaved: Why the latest state is not on disk, or None if it is.
+    """
+
+    def __init__(self, run: RunFolder | None, keep_checkpoints: int) -> None:
+        """Bind a run's folder, and how many checkpoints to keep in it."""
+        self.run = run
+        self.unsaved: OutputError | None = None
+        self._keep = keep_checkpoints
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
+        self._attempt(lambda run: run.log(line))
+
+    def draw(self, gan: GAN, images: int, seed: int) -> None:
+        """Write the picture of the fixed samples after so many images."""
+
+        def write(run: RunFolder) -> None:
+            sampling = gan.config.sampling
+            samples = gan.sample(GRID, seed=seed)
+            save_png(draw(samples, scale=sampling.scale, offset=sampling.offset), run.sample_file(images))
+
+        self._attempt(write)
+
+    def checkpoint(self, images: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write a checkpoint; `unsaved` tells whether that worked.
+
+        Raises:
+            DivergenceError: A tensor is not finite.
+        """
+        self.unsaved = self._attempt(
+            lambda run: CheckpointStore(run.checkpoints, self._keep).save(images, tensors, state)
+        )
+
+    def _attempt(self, write: Callable[[RunFolder], None]) -> OutputError | None:
+        if self.run is None:
+            return None
+        try:
+            write(self.run)
+        except OSError as error:  # OutputError is one
+            logger.warning("%s; training goes on and will try again", error)
+            return error if isinstance(error, OutputError) else OutputError(f"cannot write in {self.run.path}: {error}")
+        return None
