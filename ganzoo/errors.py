@@ -77,6 +77,14 @@ class DivergenceError(GanzooError, ArithmeticError):
     exit_code = 3
 
 
+class ModeCollapseWarning(UserWarning):
+    """A generator's samples have become nearly alike."""
+
+
+class DiscriminatorWonWarning(UserWarning):
+    """A discriminator is so sure that the generator learns nothing from it."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x' or 'y'?"` for the nearest of `known`, or an empty string.
 

@@ -1,10 +1,11 @@
 """`GAN`: networks and their config, with everything one does with a trained model."""
 
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import to_data
 from ganzoo.errors import InputError
 from ganzoo.models.architecture import Condition
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
 
@@ -193,6 +197,39 @@ class GAN(nn.Module):
         each = each.expand(n) if each.dim() == 0 else each
         self.condition.check(each, n)
         return each
+
+    def draw(
+        self,
+        n: int = 64,
+        *,
+        seed: int,
+        labels: Labels | None = None,
+        truncation: float | None = None,
+        columns: int | None = None,
+    ) -> "Image.Image":
+        """Draw samples into one picture: a grid of pictures, a histogram of points, or lines of sequences.
+
+        Args:
+            n: How many samples.
+            seed: As in `sample`, like `labels` and `truncation`.
+            labels: One label for all, or one for each.
+            truncation: Cut latents off at plus and minus this.
+            columns: Columns of a grid; by default as many as rows.
+
+        Raises:
+            InputError: As `sample`, or samples of this shape cannot be drawn.
+        """
+        from ganzoo.data import render
+
+        sampling = self.config.sampling
+        samples = self.sample(n, seed=seed, labels=labels, truncation=truncation)
+        return render.draw(samples, scale=sampling.scale, offset=sampling.offset, columns=columns)
+
+    def _repr_png_(self) -> bytes:
+        """Show a grid of samples in a notebook."""
+        stream = io.BytesIO()
+        self.draw(seed=0).save(stream, format="PNG")
+        return stream.getvalue()
 
     def score(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         """Judge samples with the discriminator, in eval mode.

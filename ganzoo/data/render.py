@@ -62,6 +62,26 @@ def draw(samples: Tensor, *, scale: float, offset: float, columns: int | None = 
     )
 
 
+def picture(pixels: Tensor) -> "Image.Image":
+    """Turn the pixels of one sample into a picture of exactly these.
+
+    Args:
+        pixels: `(C, H, W)` uint8; grey, RGB or RGBA.
+
+    Raises:
+        InputError: The sample is no such picture.
+    """
+    from PIL import Image
+
+    if pixels.dim() != 3 or pixels.dtype != torch.uint8 or len(pixels) not in (_GREY, _RGB, _RGBA):
+        raise InputError(
+            f"a sample of shape {tuple(pixels.shape)} and {pixels.dtype} is no picture to be saved alone; "
+            "grey, RGB and RGBA pictures (C, H, W) of torch.uint8 are"
+        )
+    array = pixels.permute(1, 2, 0).cpu().numpy()  # (H, W, C)
+    return Image.fromarray(array[:, :, 0] if len(pixels) == _GREY else array)
+
+
 def save_png(image: "Image.Image", path: str | os.PathLike[str]) -> None:
     """Write a picture as PNG, whole or not at all.
 

@@ -32,13 +32,11 @@ class Extractor:
         name: What `features=` calls it.
         sha256: The digest of its weights.
         network: Maps uint8 pictures (N, C, H, W) to features (N, D) and logits (N, K), or None for logits.
-        frechet: What a Fréchet distance on its features is called; only Inception's may be called FID.
     """
 
     name: str
     sha256: str
     network: Callable[[Tensor], tuple[Tensor, Tensor | None]]
-    frechet: str = "FCD"
 
     @property
     def label(self) -> str:
@@ -51,7 +49,7 @@ class Extractor:
         Args:
             pictures: (N, C, H, W) uint8.
         """
-        batches = tqdm(pictures.split(BATCH_SIZE), desc=self.name, unit="batch", leave=False)
+        batches = tqdm(torch.split(pictures, BATCH_SIZE), desc=self.name, unit="batch", leave=False)
         with torch.inference_mode():
             seen = [self.network(batch) for batch in batches]
         logits = [each for _, each in seen if each is not None]

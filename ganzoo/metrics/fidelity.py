@@ -133,8 +133,9 @@ class _Rows(Dataset[Tensor]):
 def _register_pass_through() -> str:
     """Register an extractor that returns its input: features are extracted once and serve other numbers too."""
     fidelity = import_fidelity()
+    base: Any = fidelity.FeatureExtractorBase
 
-    class PassThrough(fidelity.FeatureExtractorBase):  # type: ignore[misc]
+    class PassThrough(base):  # type: ignore[misc]
         def __init__(self, name: str, features_list: list[str], **options: object) -> None:
             super().__init__(name, features_list)
 

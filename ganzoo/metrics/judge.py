@@ -36,4 +36,4 @@ def load_judge(name: str) -> Extractor:
         judge = network()
     weights.assign(judge, tensors, name)
     judge.requires_grad_(False).eval()
-    return Extractor(name=name, sha256=sha256, network=judge.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    return Extractor(name=name, sha256=sha256, network=judge.to(memory_format=torch.channels_last))

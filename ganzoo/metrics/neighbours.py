@@ -39,4 +39,4 @@ def nearest(samples: Tensor, pictures: Tensor) -> Tensor:
     Returns:
         (N,), at least 0.
     """
-    return torch.cat([torch.cdist(rows, pictures).amin(1) for rows in samples.split(_ROWS)])
+    return torch.cat([torch.cdist(rows, pictures).amin(1) for rows in torch.split(samples, _ROWS)])

@@ -35,7 +35,7 @@ def train(recipe: Recipe, data: Table) -> Judge:
         The judge, in eval mode, its weights rounded to what float16 can hold.
     """
     torch.manual_seed(hash_seed(recipe.seed, "weights"))
-    judge = NETWORKS[recipe.network]().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    judge = NETWORKS[recipe.network]().to(memory_format=torch.channels_last)
     steps = recipe.epochs * (len(data) // recipe.batch_size)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
@@ -66,7 +66,7 @@ def accuracy(judge: Judge, data: Table) -> float:
     if data.labels is None:
         raise DataError(f"{data.name} has no labels; accuracy takes labelled pictures")
     with torch.inference_mode():
-        guesses = torch.cat([judge(chunk)[1].argmax(1) for chunk in data.samples.split(EVALUATION_BATCH)])
+        guesses = torch.cat([judge(chunk)[1].argmax(1) for chunk in torch.split(data.samples, EVALUATION_BATCH)])
     return float((guesses == data.labels).double().mean())
 
 
@@ -107,7 +107,7 @@ def _batches(recipe: Recipe, data: Table, epoch: int) -> Iterator[tuple[Tensor, 
     rng = generator(recipe.seed, epoch)
     order = torch.randperm(len(data), generator=rng)
     assert data.labels is not None  # noqa: S101
-    for index in order.split(recipe.batch_size)[: len(data) // recipe.batch_size]:
+    for index in torch.split(order, recipe.batch_size)[: len(data) // recipe.batch_size]:
         pictures = shifted(data.samples[index], recipe.shift, rng)
         yield (flipped(pictures, rng) if recipe.flip else pictures), data.labels[index]
 

@@ -38,11 +38,11 @@ class Monitor:
         now = time.monotonic()
         speed = (images - self._images) / max(now - self._since, 1e-9)
         self._images, self._since = images, now
-        scores = {
-            score: float(statistics[logits].sigmoid().mean())
-            for score, logits in (("real_score", "real_logits"), ("fake_score", "fake_logits"))
-            if logits in statistics
-        }
+        scores: dict[str, float] = {}
+        for side, sign in (("real", 1), ("fake", -1)):
+            if (logits := statistics.get(f"{side}_logits")) is not None:
+                scores[f"{side}_score"] = float(logits.sigmoid().mean())  # D(x) and D(G(z))
+                scores[f"{side}_accuracy"] = float((logits * sign > 0).float().mean())
         values = {name: float(value) for name, value in self.values.items()}
         return {"images": images, "step": step, **values, **scores, "images_per_second": round(speed, 1)}
 

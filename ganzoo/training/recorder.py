@@ -6,15 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ganzoo.data.render import draw, save_png
+from ganzoo.data.render import save_png
 from ganzoo.errors import OutputError
 from ganzoo.gan import GAN
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.run import RunFolder
 
 logger = logging.getLogger("ganzoo")
-
-GRID = 64  # how many fixed samples a picture shows
 
 
 class Recorder:
@@ -37,13 +35,7 @@ class Recorder:
 
     def draw(self, gan: GAN, images: int, seed: int) -> None:
         """Write the picture of the fixed samples after so many images."""
-
-        def write(run: RunFolder) -> None:
-            sampling = gan.config.sampling
-            samples = gan.sample(GRID, seed=seed)
-            save_png(draw(samples, scale=sampling.scale, offset=sampling.offset), run.sample_file(images))
-
-        self._attempt(write)
+        self._attempt(lambda run: save_png(gan.draw(seed=seed), run.sample_file(images)))
 
     def checkpoint(self, images: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write a checkpoint; `unsaved` tells whether that worked.

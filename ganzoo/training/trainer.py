@@ -21,6 +21,7 @@ from ganzoo.training import resuming
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.ema import ExponentialMovingAverage
+from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.monitor import Monitor
 from ganzoo.training.optimizers import decay_factor
@@ -104,6 +105,7 @@ class Trainer:
         }
         self._order = DataOrder(len(self.table), self.settings.batch_size, self.settings.seed)
         self._monitor = Monitor()
+        self._health = Health(self.table)
         self._recorder = Recorder(self.run, self.settings.keep_checkpoints)
         self._interrupts = Interrupts()
         self._progress = progress
@@ -221,6 +223,8 @@ class Trainer:
     def _record(self, bar: "tqdm[Any]") -> None:
         if self._is_due(self.settings.log_every_images, self._index):
             line = self._monitor.line(self.images, self._index, self.step.statistics)
+            line["spread"] = self._health.relative_spread(self.result().sample(BATCH, seed=self.settings.seed))
+            self._health.watch(line)
             bar.set_postfix(D=f"{line['discriminator_loss']:.3f}", G=f"{line['generator_loss']:.3f}", refresh=False)
             self._recorder.log(line)
         if self._is_due(self.settings.sample_every_images, self._index):

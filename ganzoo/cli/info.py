@@ -1,0 +1,98 @@
+"""`ganzoo info`: what is known about a model, an architecture or a loss."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo import plugins
+from ganzoo.errors import UnknownNameError
+from ganzoo.registry import Kind
+
+if TYPE_CHECKING:
+    from ganzoo.registry import Entry
+
+DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset")
+
+
+@click.command(short_help="Show all about a model, an architecture or a loss.")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(name: str, as_json: bool) -> None:
+    """Show what NAME is: a pretrained model (or local-dir:PATH), an architecture, a loss or a data set."""
+    facts = describe(name)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for key, value in facts.items():
+        click.echo(format_fact(key, value))
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return what is known of a name.
+
+    Raises:
+        UnknownNameError: Nothing has this name.
+        SourceError: There is no such folder.
+    """
+    if ":" in name:
+        return describe_model(name, {"name": name})
+    for kind in DESCRIBED:
+        try:
+            entry = plugins.find(kind, name)
+        except UnknownNameError:
+            continue
+        facts = {"name": entry.full_name, "kind": kind, "summary": entry.summary, "provider": str(entry.provider)}
+        if entry.paper:
+            facts["paper"] = entry.paper
+        if kind == "pretrained":
+            return describe_model(name, facts)
+        return facts | ({"settings": settings_of(entry)} if kind in ("architecture", "loss") else {})
+    known = [entry for kind in DESCRIBED for entry in plugins.entries(kind)]
+    raise plugins.unknown_name(f"nothing is named {name!r}", name, known, "ganzoo list")
+
+
+def settings_of(entry: "Entry") -> dict[str, Any]:
+    """Return the settings of an architecture or a loss with their defaults."""
+    from dataclasses import MISSING, fields
+
+    loaded = entry.load()
+    config_class = getattr(loaded, "config_class", loaded)
+    return {
+        field.name: "required" if field.default is MISSING else field.default
+        for field in fields(config_class)
+        if field.init
+    }
+
+
+def describe_model(source: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model's config.json and files say."""
+    from ganzoo import zoo
+
+    folder = zoo.locate(source)
+    config = zoo.read_config(folder)
+    for name, network in config.networks.items():
+        file = folder / network.file
+        facts[name] = {
+            "architecture": network.architecture,
+            "bytes": file.stat().st_size if network.file and file.exists() else 0,
+            "dtype": network.dtype,
+            "sha256": network.sha256,
+            **({"provider": network.provider} if network.provider else {}),
+        }
+    facts["settings"] = config.networks["generator"].args if "generator" in config.networks else {}
+    facts["samples"] = {"shape": list(config.sampling.sample_shape), "class_names": list(config.sampling.class_names)}
+    facts["license"] = config.license
+    facts["training"] = config.training
+    facts["metrics"] = config.metrics
+    return facts
+
+
+def format_fact(key: str, value: Any, indent: str = "") -> str:
+    """Return a fact as indented lines."""
+    if isinstance(value, dict) and value:
+        return "\n".join([f"{indent}{key}:", *(format_fact(k, v, indent + "  ") for k, v in value.items())])
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "\n".join([f"{indent}{key}:", *(format_fact("-", item, indent + "  ") for item in value)])
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"{indent}{key}: {text}"

@@ -1,0 +1,108 @@
+"""`ganzoo sample`: pictures from a trained generator."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganzoo.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganzoo.gan import GAN
+
+
+@click.command(short_help="Draw samples of a model as one picture, or one file each.")
+@click.argument("model")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write one PNG with all samples.")
+@click.option("--each", type=click.Path(file_okay=False, path_type=Path), help="Write one PNG a sample in this folder.")
+@click.option("-n", "--number", type=click.IntRange(1), help="How many samples.  [default: 64]")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone."
+)
+@click.option("--labels", help="Labels of a conditional model: one, or several with commas, used in turn.")
+@click.option("--per-class", type=click.IntRange(1), help="So many samples of each class, instead of --number.")
+@click.option("--truncation", type=float, help="Cut latents off at this: less variety, more typical samples.")
+@click.option("--columns", type=click.IntRange(1), help="Columns of the grid.")
+def sample(
+    model: str,
+    out: Path | None,
+    each: Path | None,
+    number: int | None,
+    seed: int,
+    labels: str | None,
+    per_class: int | None,
+    truncation: float | None,
+    columns: int | None,
+) -> None:
+    """Draw samples of MODEL: a name that `ganzoo list` shows, or local-dir:PATH.
+
+    Example: ganzoo sample mlp-mnist --out digits.png
+    """
+    if (out is None) == (each is None):
+        raise InputError(
+            "samples need one place to go; give --out FILE for one picture, or --each DIR for one PNG a sample"
+        )
+
+    from ganzoo import zoo
+
+    gan = zoo.load(model)
+    chosen = choose_labels(gan, labels, per_class, number or 64)
+    count = len(chosen) if chosen is not None else number or 64
+    if out is not None:
+        from ganzoo.data.render import save_png
+
+        columns = columns or per_class  # a row for each class
+        save_png(gan.draw(count, seed=seed, labels=chosen, truncation=truncation, columns=columns), out)
+        click.echo(f"wrote {count} samples to {out}")
+    elif each is not None:
+        write_each(gan, each, count, seed, chosen, truncation)
+        click.echo(f"wrote {count} files to {each}")
+
+
+def choose_labels(gan: "GAN", labels: str | None, per_class: int | None, number: int) -> "Tensor | None":
+    """Return a label for each sample as the options ask for it, or None to leave it to the model.
+
+    Raises:
+        InputError: The options contradict each other or the model, or are no labels.
+    """
+    import torch
+
+    classes = gan.condition.num_classes
+    if per_class is not None:
+        if labels is not None:
+            raise InputError("--labels and --per-class were both given; give one of them")
+        if not classes:
+            raise InputError("--per-class was given, and this model is unconditional; use --number")
+        return torch.arange(classes).repeat_interleave(per_class)
+    if labels is None:
+        return None
+    try:
+        listed = torch.tensor([int(label) for label in labels.split(",")])
+    except ValueError:
+        raise InputError(f"--labels is {labels!r}; it takes whole numbers with commas, such as 3 or 0,1,2") from None
+    return listed[torch.arange(number) % len(listed)]
+
+
+def write_each(
+    gan: "GAN", folder: Path, count: int, seed: int, labels: "Tensor | None", truncation: float | None
+) -> None:
+    """Write one PNG a sample, in bounded memory, named by the sample's number.
+
+    Raises:
+        InputError: The samples are no pictures.
+        OutputError: The folder cannot be written.
+    """
+    from tqdm import tqdm
+
+    from ganzoo.data.render import picture, save_png
+
+    digits = len(str(count - 1))
+    with tqdm(total=count, unit=" samples", disable=None) as bar:
+        index = 0
+        for chunk in gan.iter_samples(count, seed=seed, labels=labels, truncation=truncation):
+            for pixels in gan.to_data(chunk):
+                save_png(picture(pixels), folder / f"{index:0{digits}d}.png")
+                index += 1
+            bar.update(len(chunk))

@@ -1,0 +1,131 @@
+"""`ganzoo train` and `ganzoo resume`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganzoo.errors import ConfigError, InputError
+
+# Options that are settings of the run, by the name the settings have.
+SETTINGS = [
+    click.option("--images", type=int, help="The budget: how many images the discriminator is shown as real."),
+    click.option("--batch-size", type=int, help="Images a step.  [default: 64]"),
+    click.option("--learning-rate", type=float, help="Learning rate.  [default: 0.0002]"),
+    click.option("--discriminator-learning-rate", type=float, help="The discriminator's own.  [default: the same]"),
+    click.option("--discriminator-steps", type=int, help="Discriminator steps a generator step.  [default: 1]"),
+    click.option("--optimizer", help="adam, adamw, sgd, rmsprop, or one of timm's.  [default: adam]"),
+    click.option("--ema-half-life-images", type=int, help="Half-life of the weights' average.  [default: 10000]"),
+    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: auto]"),
+    click.option("--device", help="auto, cpu or cuda.  [default: auto]"),
+    click.option("--seed", type=int, help="[default: 0]"),
+]
+
+
+def with_settings(command: Any) -> Any:
+    """Add the options of `SETTINGS` to a command."""
+    for option in reversed(SETTINGS):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Train an architecture with an objective on data.")
+@click.argument("architecture", required=False)
+@click.option("--objective", help="Such as 'non_saturating + label_smoothing(0.9)'.  [default: non_saturating]")
+@click.option("--data", help="A name that `ganzoo list` shows, or a folder of idx files.")
+@click.option("--split", type=click.Choice(["train", "test"]), help="Part of a folder of idx files.  [default: train]")
+@click.option("--conditional", is_flag=True, help="Condition the networks on the data's labels.")
+@click.option("--recipe", help="A bundled recipe's name, or a TOML file; further options replace what it says.")
+@click.option(
+    "--run", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [default: runs/NAME-N]"
+)
+@click.option("-s", "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of the run.")
+@click.option("-a", "--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="A setting of the architecture.")
+@with_settings
+def train(
+    architecture: str | None,
+    objective: str | None,
+    data: str | None,
+    split: str | None,
+    conditional: bool,
+    recipe: str | None,
+    run: Path | None,
+    assignments: tuple[str, ...],
+    arguments: tuple[str, ...],
+    **settings: Any,
+) -> None:
+    """Train ARCHITECTURE, or what a recipe says, and write a run's folder.
+
+    Example: ganzoo train mlp --data mnist-test --images 200000
+    """
+    from ganzoo.training.recipes import read_recipe
+    from ganzoo.training.run import next_free
+    from ganzoo.training.trainer import Trainer
+
+    plan = read_recipe(recipe) if recipe else {}
+    model, source, license_ = plan.get("model", {}), plan.get("data", {}), plan.get("license")
+    architecture = architecture or model.get("architecture")
+    if architecture is None:
+        raise InputError("nothing was named to train; give an architecture such as mlp, or --recipe NAME")
+    data = data or source.get("source")
+    if data is None:
+        hint = source.get("hint", "a name that 'ganzoo list' shows, or a folder of idx files")
+        raise InputError(f"no data was given to train on; give --data with {hint}")
+    given = {key: value for key, value in settings.items() if value is not None}
+    chosen = {**plan.get("training", {}), **parse_assignments(assignments), **given}
+    if "images" not in chosen:
+        raise InputError("no budget was given; give --images, such as --images 200000")
+    notes = {"recipe": plan.get("name"), "license": license_}
+    trainer = Trainer(
+        architecture,
+        objective or plan.get("objective", "non_saturating"),
+        data,
+        run=run or next_free(Path("runs"), plan.get("name") or f"{architecture.replace('/', '-')}-{Path(data).name}"),
+        split=split or source.get("split", "train"),
+        model_args={**model.get("args", {}), **parse_assignments(arguments)},
+        conditional=conditional or bool(source.get("conditional", False)),
+        notes={key: value for key, value in notes.items() if value is not None},
+        **chosen,
+    )
+    finish(trainer)
+
+
+@click.command(short_help="Go on with a run that was stopped.")
+@click.argument("run", type=click.Path(file_okay=False, path_type=Path))
+def resume(run: Path) -> None:
+    """Go on with the run in folder RUN from its newest checkpoint, bit for bit."""
+    from ganzoo.training.trainer import Trainer
+
+    finish(Trainer.resume(run))
+
+
+def finish(trainer: Any) -> None:
+    """Train to the end and say where the model is."""
+    click.echo(
+        f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}", err=True
+    )
+    trainer.fit()
+    click.echo(
+        f"the model is in {trainer.run.model}; look at it with: ganzoo sample local-dir:{trainer.run.model} --out samples.png"
+    )
+
+
+def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Read KEY=VALUE options; values are read as TOML, and as text where they are no TOML.
+
+    Raises:
+        ConfigError: One has no `=`.
+    """
+    import tomllib
+
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key.isidentifier():
+            raise ConfigError(f"{assignment!r} is no setting; it takes KEY=VALUE, such as base_channels=32")
+        try:
+            values[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = text.strip()
+    return values
