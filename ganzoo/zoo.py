@@ -177,7 +177,7 @@ def create_model(architecture: str, **arguments: Any) -> "GAN":
     return GAN(networks, config=ModelConfig(networks=dict.fromkeys(networks, described), sampling=sampling)).eval()
 
 
-def create_model_for(architecture: str, sample_shape: tuple[int, ...], num_classes: int = 0, **arguments: Any) -> "GAN":
+def create_model_for(architecture: str, sample_shape: tuple[int, ...], num_classes: int = 0, /, **arguments: Any) -> "GAN":
     """Build a model with fresh weights that fits data.
 
     Args:

@@ -1,4 +1,7 @@
-"""Draw a model's samples as they would be saved, and build the untrained generator beside it."""
+"""A model as the subject of an evaluation: its samples as they would be saved, and an untrained generator's."""
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,46 +15,88 @@ from ganzoo.metrics.features import BATCH_SIZE
 from ganzoo.randomness import hash_seed
 
 
-def draw(model: GAN, samples: int, *, seed: int, data: Table, description: str = "sampling") -> Tensor:
-    """Draw samples in the data's own units: pictures as uint8, so that memory grows by a byte a pixel.
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated.
+
+    Attributes:
+        model: The model, drawn from in eval mode and without truncation.
+        data: What its samples shall be like.
+        samples: How many are drawn.
+        seed: Their seed.
+    """
+
+    model: GAN
+    data: Table
+    samples: int
+    seed: int
+
+    @cached_property
+    def drawn(self) -> Tensor:
+        """The model's samples (samples, *sample_shape) in the data's own units and dtype.
+
+        Raises:
+            InputError: They have another shape than the data's, or fewer than 1 is wanted.
+        """
+        return draw(self.model, self.samples, seed=self.seed, data=self.data, description="sampling")
+
+    @cached_property
+    def untrained(self) -> GAN | None:
+        """A model of the same architecture with fresh weights, the same every time; None for plain modules."""
+        network = self.model.config.networks.get("generator")
+        if network is None:
+            return None
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(hash_seed("untrained"))
+            return zoo.create_model(network.architecture, **network.args)
+
+    @cached_property
+    def drawn_untrained(self) -> Tensor | None:
+        """As many samples of the untrained model, as `drawn`; None if there is no such model."""
+        if self.untrained is None:
+            return None
+        return draw(self.untrained, self.samples, seed=self.seed, data=self.data, description="untrained")
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The class (samples,) that each sample was asked to be of, i % classes; None for an unconditional model."""
+        classes = self.model.condition.num_classes
+        return torch.arange(self.samples) % classes if classes else None
+
+    @property
+    def architecture(self) -> str:
+        """The generator's architecture, or the class of a plain module."""
+        network = self.model.config.networks.get("generator")
+        return type(self.model.generator).__name__ if network is None else network.architecture
+
+
+def draw(model: GAN, samples: int, *, seed: int, data: Table, description: str) -> Tensor:
+    """Draw samples, and bring each batch to the data's own units at once, so that pictures take a byte a value.
 
     Args:
-        model: Drawn from in eval mode, without truncation; sample i of a conditional model has label i % classes.
+        model: The model.
         samples: How many.
         seed: The seed.
         data: What the samples shall be like.
         description: What the progress bar on stderr says.
 
     Returns:
-        (samples, *sample_shape) in the data's dtype.
+        (samples, *sample_shape) in the data's dtype; uint8 is rounded as `GAN.to_data` does.
 
     Raises:
-        InputError: The model's samples have another shape than the data's.
+        InputError: The model's samples have another shape than the data's, or fewer than 1 is wanted.
     """
     if model.sample_shape != data.sample_shape:
         raise InputError(
             f"the model makes samples of shape {model.sample_shape}, but {data.name} has {data.sample_shape}; "
             "evaluate a model on data like that which it was trained on"
         )
+    chunks = model.iter_samples(samples, seed=seed, batch_size=BATCH_SIZE)
     drawn = torch.empty(samples, *data.sample_shape, dtype=data.samples.dtype)
     start = 0
     with tqdm(total=samples, desc=description, unit="sample", leave=False) as progress:
-        for chunk in model.iter_samples(samples, seed=seed, batch_size=BATCH_SIZE):
+        for chunk in chunks:
             drawn[start : start + len(chunk)] = data.to_data(chunk)
             start += len(chunk)
             progress.update(len(chunk))
     return drawn
-
-
-def untrained(model: GAN) -> GAN | None:
-    """Build a model like this one with fresh weights, the same every time; None for plain modules.
-
-    Raises:
-        UnknownNameError: The architecture's plugin is no longer there.
-    """
-    network = model.config.networks.get("generator")
-    if network is None:
-        return None
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(hash_seed("untrained"))
-        return zoo.create_model(network.architecture, **network.args)

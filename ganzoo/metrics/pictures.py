@@ -1,6 +1,5 @@
 """Everything that one extractor says of pictures: the model's, real ones, and an untrained generator's."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,11 +43,11 @@ class Bench:
             return None
         return self.extractor.observe(self.parts.train).features, self.real.features[self.parts.test_rows]
 
-    def measure(self, seen: Observation, labels: Tensor | None) -> dict[str, float]:
-        """Measure a set of samples.
+    def measure(self, pictures: Tensor, labels: Tensor | None) -> dict[str, float]:
+        """Measure samples.
 
         Args:
-            seen: What the extractor saw in them.
+            pictures: (N, C, H, W), uint8.
             labels: (N,) int64, what a conditional model was asked for; None for an unconditional one.
 
         Returns:
@@ -58,14 +57,11 @@ class Bench:
             InputError: There are too few samples for a metric.
             MissingExtraError: torch-fidelity is not installed.
         """
+        seen = self.extractor.observe(pictures)
         numbers = compare(seen.features, self.real.features, self.metrics)
         return numbers | self._classes(seen, labels) | self._memorisation(seen)
 
-    def measure_drawn(self, draw: Callable[[], Tensor], labels: Tensor | None) -> dict[str, float]:
-        """Draw samples (N, C, H, W), uint8, and `measure` them."""
-        return self.measure(self.extractor.observe(draw()), labels)
-
-    def measure_floor(self, labelled: bool) -> dict[str, float]:
+    def measure_floor(self, *, labelled: bool) -> dict[str, float]:
         """Measure real pictures as if they were samples.
 
         Classes are described on the whole test split, for a judge is surer of the pictures it was trained on.
@@ -96,12 +92,14 @@ def describe_classes(seen: Observation, labels: Tensor | None) -> dict[str, floa
         labels: (N,) int64, the classes they should be of, or None.
 
     Returns:
-        `class_divergence` and `confidence`, and `label_accuracy` where there are labels; nothing without logits.
+        `class_share_0` and so on, `class_divergence` and `confidence`, and `label_accuracy` where there are labels;
+        nothing without logits.
     """
     if seen.logits is None:
         return {}
-    numbers = {
-        "class_divergence": divergence_from_uniform(class_shares(seen.logits)),
+    shares = class_shares(seen.logits)
+    numbers = {f"class_share_{number}": share for number, share in enumerate(shares.tolist())} | {
+        "class_divergence": divergence_from_uniform(shares),
         "confidence": mean_confidence(seen.logits),
     }
     return numbers if labels is None else numbers | {"label_accuracy": label_accuracy(seen.logits, labels)}
