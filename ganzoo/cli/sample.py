@@ -102,7 +102,7 @@ def write_each(
     with tqdm(total=count, unit=" samples", disable=None) as bar:
         index = 0
         for chunk in gan.iter_samples(count, seed=seed, labels=labels, truncation=truncation):
-            for pixels in gan.to_data(chunk):
-                save_png(picture(pixels), folder / f"{index:0{digits}d}.png")
+            for each in chunk:
+                save_png(picture(each), folder / f"{index:0{digits}d}.png")
                 index += 1
             bar.update(len(chunk))

@@ -62,24 +62,24 @@ def draw(samples: Tensor, *, scale: float, offset: float, columns: int | None = 
     )
 
 
-def picture(pixels: Tensor) -> "Image.Image":
-    """Turn the pixels of one sample into a picture of exactly these.
+def picture(sample: Tensor) -> "Image.Image":
+    """Turn one sample into a picture of its own size, pixel by pixel.
 
     Args:
-        pixels: `(C, H, W)` uint8; grey, RGB or RGBA.
+        sample: `(C, H, W)` in [-1, 1]; grey, RGB or RGBA.
 
     Raises:
         InputError: The sample is no such picture.
     """
     from PIL import Image
 
-    if pixels.dim() != 3 or pixels.dtype != torch.uint8 or len(pixels) not in (_GREY, _RGB, _RGBA):
+    if sample.dim() != 3 or len(sample) not in (_GREY, _RGB, _RGBA):
         raise InputError(
-            f"a sample of shape {tuple(pixels.shape)} and {pixels.dtype} is no picture to be saved alone; "
-            "grey, RGB and RGBA pictures (C, H, W) of torch.uint8 are"
+            f"a sample of shape {tuple(sample.shape)} is no picture to be saved alone; grey, RGB and RGBA pictures "
+            "(C, H, W) are"
         )
-    array = pixels.permute(1, 2, 0).cpu().numpy()  # (H, W, C)
-    return Image.fromarray(array[:, :, 0] if len(pixels) == _GREY else array)
+    array = _pixels(sample).permute(1, 2, 0).numpy()  # (H, W, C)
+    return Image.fromarray(array[:, :, 0] if len(sample) == _GREY else array)
 
 
 def save_png(image: "Image.Image", path: str | os.PathLike[str]) -> None:
@@ -97,11 +97,15 @@ def _picture_grid(samples: Tensor, columns: int) -> "Image.Image":
     from torchvision.utils import make_grid
 
     _, channels, height, width = samples.shape
-    # A picture shows the whole range as 0..255, whatever the data's units are.
-    pixels = to_data(samples.nan_to_num(0), HALF_BYTE, HALF_BYTE, torch.uint8)
+    pixels = _pixels(samples)
     if channels not in (_GREY, _RGB, _RGBA):
         pixels = pixels.permute(0, 2, 1, 3).reshape(-1, 1, height, channels * width)
     enlarged = max(1, _READABLE // max(height, width))
     pixels = pixels.repeat_interleave(enlarged, dim=2).repeat_interleave(enlarged, dim=3)
     grid = make_grid(pixels, nrow=columns, padding=2)  # (C, H, W), grey as RGB
     return Image.fromarray(grid.permute(1, 2, 0).numpy())
+
+
+def _pixels(samples: Tensor) -> Tensor:
+    """Return samples as uint8: a picture shows the whole of [-1, 1] as 0..255, whatever the data's units are."""
+    return to_data(samples.detach().cpu().nan_to_num(0), HALF_BYTE, HALF_BYTE, torch.uint8)

@@ -1,0 +1,39 @@
+"""`ganzoo evaluate`: what a model's samples are worth."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Measure a model's samples against real data.")
+@click.argument("model")
+@click.option("--data", required=True, help="A folder of idx files, or a name that `ganzoo list` shows.")
+@click.option(
+    "--features",
+    multiple=True,
+    metavar="NAME",
+    help="What looks at pictures, such as judge-mnist; may be repeated.  [default: both judges of the data]",
+)
+@click.option("--samples", type=click.IntRange(1), help="How many to draw.  [default: 10000 pictures, 2500 points]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The samples' seed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+def evaluate(
+    model: str, data: str, features: tuple[str, ...], samples: int | None, seed: int, as_json: bool, out: Path | None
+) -> None:
+    """Measure the samples of MODEL, a name that `ganzoo list` shows or local-dir:PATH, against real data.
+
+    Each number stands between a floor (real data in the model's place) and a ceiling (an untrained generator).
+
+    Example: ganzoo evaluate mlp-mnist --data mnist-test
+
+    With --json, prints an object with the keys model, data, measurements (an array of objects with the keys name,
+    value, floor, ceiling, deviation, better, detail and protocol), class_shares and notes.
+    """
+    from ganzoo import files
+    from ganzoo.metrics import evaluate as measure
+
+    report = measure(model, data, features=features or None, samples=samples, seed=seed)
+    if out is not None:
+        files.write_text(out, report.to_json())
+    click.echo(report.to_json() if as_json else str(report), nl=not as_json)

@@ -1,0 +1,134 @@
+"""`ganzoo train`, `ganzoo resume` and `ganzoo info`."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import ganzoo
+from ganzoo.cli import cli
+from ganzoo.cli.train import parse_assignments
+from ganzoo.errors import ConfigError
+
+SMALL = ["-a", "generator_widths=[8]", "-a", "discriminator_widths=[8]", "-a", "latent_dim=2", "--batch-size", "32"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_training_writes_a_run_whose_model_loads(here):
+    result = run("train", "mlp", "--data", "ring", "--images", 640, "--seed", 5, *SMALL)
+    assert result.exit_code == 0, result.output
+    gan = ganzoo.load("local-dir:runs/mlp-ring-1/model", discriminator=True)
+    assert gan.sample(3, seed=0).shape == (3, 2)
+    assert gan.config.training["seed"] == 5
+    assert gan.config.training["images_shown"] == 640
+
+
+def test_a_second_run_gets_the_next_number(here):
+    for number in (1, 2):
+        assert run("train", "mlp", "--data", "ring", "--images", 64, *SMALL).exit_code == 0
+        assert (here / "runs" / f"mlp-ring-{number}" / "model").is_dir()
+
+
+def test_a_recipe_file_is_followed_and_options_replace_it(here):
+    (here / "mine.toml").write_text(
+        'objective = "minimax + label_smoothing(0.8)"\n[model]\narchitecture = "mlp"\n'
+        "[model.args]\nlatent_dim = 3\n[data]\nsource = 'ring'\n[training]\nimages = 640\nbatch_size = 64\n"
+    )
+    result = run("train", "--recipe", "mine.toml", "--images", 128, "-a", "latent_dim=4", "-s", "beta1=0.25")
+    assert result.exit_code == 0, result.output
+    training = ganzoo.load("local-dir:runs/mine-1/model").config.training
+    assert training["recipe"] == "mine"
+    assert training["objective"] == "minimax + label_smoothing(real_target=0.8)"
+    assert (training["images"], training["batch_size"], training["beta1"]) == (128, 64, 0.25)
+    assert ganzoo.load("local-dir:runs/mine-1/model").latent_dim == 4
+
+
+def test_resume_goes_on_to_the_budget_in_the_config(here):
+    assert run("train", "mlp", "--data", "ring", "--images", 320, "--run", "r", *SMALL).exit_code == 0
+    config = (here / "r" / "config.toml").read_text()
+    (here / "r" / "config.toml").write_text(config.replace("\nimages = 320\n", "\nimages = 640\n"))
+    result = run("resume", "r")
+    assert result.exit_code == 0, result.output
+    assert ganzoo.load("local-dir:r/model").config.training["images_shown"] == 640
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--recipe NAME"),
+        (["mlp"], "--data"),
+        (["mlp", "--data", "ring"], "--images"),
+        (["mpl", "--data", "ring", "--images", "64"], "did you mean 'mlp'"),
+        (["mlp", "--data", "rnig", "--images", "64"], "did you mean 'ring'"),
+        (["dcgan", "--data", "ring", "--images", "64"], "use the architecture 'mlp'"),
+        (["mlp", "--data", "ring", "--images", "64", "--conditional"], "labels"),
+        (["mlp", "--data", "ring", "--images", "0"], "images is 0"),
+        (["mlp", "--data", "ring", "--images", "64", "--objective", "hinge2"], "hinge2"),
+        (["mlp", "--data", "ring", "--images", "64", "--objective", "r1"], "adversarial"),
+        (["mlp", "--data", "ring", "--images", "64", "--optimizer", "adma"], "did you mean 'adam"),
+        (["mlp", "--data", "ring", "--images", "64", "--device", "tpu9"], "device"),
+        (["mlp", "--data", "ring", "--images", "64", "-a", "width=[3]"], "there is no setting 'width'"),
+        (["mlp", "--data", "ring", "--images", "64", "-a", "latent_dim"], "KEY=VALUE"),
+        (["mlp", "--data", "ring", "--images", "64", "-s", "beat1=0.5"], "did you mean 'beta1'"),
+        (["--recipe", "mlp-mnits"], "did you mean 'mlp-mnist'"),
+        (["--recipe", "mlp-mnist"], "idx files of MNIST"),
+        (["mlp", "--data", "ring", "--images", "64", "--run", "file/run"], "cannot write"),
+    ],
+)
+def test_refusals_are_one_sentence_with_exit_code_2(here, arguments, says):
+    (here / "file").write_text("")
+    result = run("train", *arguments)
+    assert result.exit_code == 2, result.output
+    assert says in result.output
+    assert "Traceback" not in result.output
+    assert [path.name for path in here.iterdir()] == ["file"]
+
+
+def test_resuming_what_is_no_run_is_refused(here):
+    result = run("resume", "nothing")
+    assert result.exit_code == 2
+    assert "holds no run" in result.output
+
+
+def test_values_of_settings_are_read_as_toml_or_text():
+    assert parse_assignments(("a=1", "b=[1, 2]", "c=text", "d-e=true", "f=1e-3")) == {
+        "a": 1,
+        "b": [1, 2],
+        "c": "text",
+        "d_e": True,
+        "f": 1e-3,
+    }
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
+        parse_assignments(("=1",))
+
+
+def test_info_shows_settings_of_architectures_and_losses():
+    facts = json.loads(run("info", "dcgan", "--json").output)
+    assert facts["kind"] == "architecture"
+    assert facts["settings"]["base_channels"] == 64
+    assert json.loads(run("info", "label_noise", "--json").output)["settings"] == {"low": 0.7, "high": 1.0}
+    assert "mean 4" in run("info", "gaussian-1d").output or "gaussian" in run("info", "gaussian-1d").output
+
+
+def test_info_shows_a_local_model(here):
+    assert run("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", *SMALL).exit_code == 0
+    facts = json.loads(run("info", "local-dir:r/model", "--json").output)
+    assert facts["generator"]["architecture"] == "mlp"
+    assert facts["generator"]["bytes"] == (here / "r" / "model" / "generator.safetensors").stat().st_size
+    assert facts["samples"]["shape"] == [2]
+    assert "objective: non_saturating" in run("info", "local-dir:r/model").output
+
+
+def test_info_of_nothing_names_what_is_near():
+    result = run("info", "dcgann")
+    assert result.exit_code == 2
+    assert "did you mean 'dcgan'" in result.output
