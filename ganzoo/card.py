@@ -1,7 +1,7 @@
 """The model card: README.md beside a model's weights, with what a reader and the Hugging Face Hub want to know."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.config import ModelConfig
@@ -9,15 +9,19 @@ from ganzoo.config import ModelConfig
 SPDX_TO_HUB = {"CC-BY-SA-3.0": "cc-by-sa-3.0", "CC-BY-SA-4.0": "cc-by-sa-4.0", "Apache-2.0": "apache-2.0", "MIT": "mit"}
 
 
-def model_card(config: ModelConfig) -> str:
+PICTURE = "samples.png"  # the card's picture, where the folder has one
+
+
+def model_card(config: ModelConfig, *, picture: bool = False) -> str:
     """Return the text of a model card.
 
     Args:
         config: The saved model's config; its `training`, `metrics` and `license` fill the card.
+        picture: Show the folder's picture of samples.
     """
     network = config.networks["generator"]
     training, license_ = config.training, config.license
-    title = str(training.get("recipe") or network.architecture)
+    title = _cell(training.get("recipe") or network.architecture)
     shape = " x ".join(map(str, config.sampling.sample_shape))
     weights = str(license_.get("weights", ""))
     header = ["---", "library_name: ganzoo", "tags: [gan, pytorch]", "pipeline_tag: unconditional-image-generation"]
@@ -27,6 +31,8 @@ def model_card(config: ModelConfig) -> str:
     lines.append(
         f"A `{network.architecture}` generator of samples {shape}, made with ganzoo (`pip install torch-ganzoo`)."
     )
+    if picture:
+        lines += ["", f"![64 samples, not picked: seed 0]({PICTURE})"]
     lines += [
         "",
         "```python",
@@ -39,17 +45,42 @@ def model_card(config: ModelConfig) -> str:
     if training:
         lines += ["", "## Training", "", *_table(training)]
     if config.metrics:
-        lines += ["", "## Metrics", ""]
-        for metric in config.metrics:
-            lines += [*_table(metric), ""] if isinstance(metric, dict) else [f"- {_cell(metric)}"]
+        lines += ["", "## Metrics", "", *metrics_table(config.metrics)]
     if license_:
         lines += ["", "## Licence", "", *_table(license_)]
     lines += ["", "## Architecture", "", f"`{network.architecture}` with", "", *_table(network.args)]
     return "\n".join(lines).rstrip() + "\n"
 
 
+def metrics_table(metrics: Sequence[Any]) -> list[str]:
+    """Return measured numbers as a table, with how they were measured under it.
+
+    Args:
+        metrics: Measurements, each with name, value, floor, ceiling, deviation, detail and protocol; a stranger's
+            config may hold anything else, which is left out or shown as it is.
+    """
+    metrics = [metric for metric in metrics if isinstance(metric, Mapping)]
+    lines = ["| metric | value | real data | untrained | |", "| --- | --- | --- | --- | --- |"]
+    for metric in metrics:
+        values = [metric.get(key) for key in ("name", "value", "floor", "ceiling", "detail")]
+        lines.append("| " + " | ".join(map(_short, values)) + " |")
+    protocols = {json.dumps(metric.get("protocol")): metric.get("protocol") for metric in metrics}
+    for protocol in protocols.values():
+        if not isinstance(protocol, Mapping) or not protocol:
+            continue
+        told = "; ".join(f"{_cell(key)}: {_cell(value)}" for key, value in protocol.items() if value != "")
+        lines += ["", f"Protocol: {told}."]
+    return lines
+
+
 def _table(values: Mapping[str, Any]) -> list[str]:
     return ["| | |", "| --- | --- |", *(f"| {_cell(key)} | {_cell(value)} |" for key, value in values.items())]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else _cell(value)
 
 
 def _cell(value: Any) -> str:

@@ -7,6 +7,7 @@ others and nothing is imported.
 import json
 import math
 import re
+import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -16,6 +17,7 @@ from ganzoo.errors import ConfigError, did_you_mean
 
 SCHEMA = 1
 LARGEST_CONFIG = 2**20  # bytes
+DEEPEST_CONFIG = 32  # objects and lists within each other
 SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.safetensors", re.ASCII)
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -54,7 +56,9 @@ def build_config(
             raise ConfigError(f"{owner}: {name} is given twice")
         if name not in names:
             accepted = ", ".join(names) or "nothing"
-            raise ConfigError(f"{owner}: there is no setting {name!r}{did_you_mean(name, names)}; it takes {accepted}")
+            raise ConfigError(
+                f"{owner}: there is no setting {name[:80]!r}{did_you_mean(name, names)}; it takes {accepted}"
+            )
         values[name] = value
     required = [item.name for item in known if item.default is MISSING and item.default_factory is MISSING]
     for name in required:
@@ -87,8 +91,9 @@ def _fitted(value: object, hint: Any) -> object:
         return MISSING if any(item is MISSING for item in items) else items
     if origin in (dict, list):
         return value if isinstance(value, origin) else MISSING
-    if hint is float and type(value) in (int, float):
-        return float(value) if math.isfinite(value) else MISSING  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        # Also false for NaN, and for whole numbers that no float can hold.
+        return float(value) if abs(value) <= sys.float_info.max else MISSING
     if hint is Any:
         return value
     return value if type(value) is hint else MISSING
@@ -102,7 +107,7 @@ def _describe(hint: Any) -> str:
         return words[hint]
     if get_origin(hint) is tuple:
         return "a list of " + _describe(get_args(hint)[0]).removeprefix("a ") + "s"
-    return "an object" if get_origin(hint) is dict else str(hint)
+    return {dict: "an object", list: "a list"}.get(get_origin(hint), str(hint))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +156,17 @@ class ModelConfig:
     license: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self, version: str) -> str:
-        """Return the text of config.json, stamped with the version of ganzoo that writes it."""
+        """Return the text of config.json, stamped with the version of ganzoo that writes it.
+
+        Raises:
+            ConfigError: The training, metrics or license hold what JSON cannot, such as NaN.
+        """
         networks = {name: _without_empty(asdict(network)) for name, network in self.networks.items()}
         content = {"ganzoo": {"schema": SCHEMA, "version": version}, **asdict(self), "networks": networks}
-        return json.dumps(content, indent=2) + "\n"
+        try:
+            return json.dumps(content, indent=2, allow_nan=False) + "\n"
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"config.json cannot be written: {error}; use plain, finite values") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ModelConfig":
@@ -198,7 +210,7 @@ def _without_empty(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json_object(text: str | bytes, what: str) -> dict[str, Any]:
-    """Read a JSON object with no repeated keys, no NaN or infinity, and bounded size.
+    """Read a JSON object with no repeated keys, no NaN or infinity, and bounded size and depth.
 
     Raises:
         ConfigError: The text is anything else.
@@ -207,11 +219,23 @@ def read_json_object(text: str | bytes, what: str) -> dict[str, Any]:
         raise ConfigError(f"{what} has {len(text)} bytes; it takes at most {LARGEST_CONFIG}")
     try:
         content = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        _check_plain(content)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise ConfigError(f"{what} cannot be read: {str(error)[:200]}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{what} holds {type(content).__name__}; it takes an object")
     return content
+
+
+def _check_plain(value: object, depth: int = 0) -> None:
+    """Refuse nesting that nothing needs and would later exhaust the stack, and text that no file can hold."""
+    if depth > DEEPEST_CONFIG:
+        raise ValueError(f"it is nested more than {DEEPEST_CONFIG} deep")
+    if isinstance(value, str):
+        value.encode()  # a lone surrogate raises UnicodeEncodeError
+    elif isinstance(value, dict | list):
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_plain(item, depth + 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

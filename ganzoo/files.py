@@ -1,6 +1,5 @@
 """Files that are whole or absent: written beside their place, flushed to disk, then renamed into it."""
 
-import contextlib
 import hashlib
 import os
 import secrets
@@ -35,8 +34,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}; choose another place") from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing to remove, or no folder where it could be
+            temporary.unlink()
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -56,6 +55,14 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
         OutputError: The file cannot be written.
     """
     write_bytes(path, content.encode())
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder is there; false too for a path that is too long or may not be looked at."""
+    try:
+        return Path(path).expanduser().is_dir()
+    except (OSError, RuntimeError):  # RuntimeError: no such user's home
+        return False
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

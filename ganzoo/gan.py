@@ -193,7 +193,12 @@ class GAN(nn.Module):
         if labels is None:
             classes = self.condition.num_classes
             return torch.arange(n) % classes if classes else None
-        each = torch.as_tensor(labels)
+        try:
+            each = torch.as_tensor(labels)
+        except (TypeError, ValueError, RuntimeError) as error:  # text, ragged lists, numbers beyond int64
+            raise InputError(
+                f"labels cannot be read: {error}; give one whole number, or one for each sample"
+            ) from error
         each = each.expand(n) if each.dim() == 0 else each
         self.condition.check(each, n)
         return each
@@ -252,7 +257,8 @@ class GAN(nn.Module):
         condition_of(network).check(condition, len(samples))
         parameter = next(network.parameters())
         with torch.inference_mode(), evaluating(network):
-            logits = call(network, samples.to(parameter.device, parameter.dtype), condition)
+            moved = None if condition is None else condition.to(parameter.device)
+            logits = call(network, samples.to(parameter.device, parameter.dtype), moved)
         per_sample = logits.flatten(1).mean(1) if logits.dim() > 1 else logits
         return per_sample.float().sigmoid().cpu().clone()
 

@@ -5,6 +5,7 @@ So nothing about randomness has to be stored: a checkpoint holds counters, and s
 """
 
 import hashlib
+import operator
 
 import torch
 from torch import Tensor
@@ -18,7 +19,9 @@ def hash_seed(*parts: int | str) -> int:
     Args:
         parts: What the draw belongs to, such as `(seed, step, "latents")`.
     """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    # NumPy's integers are taken as Python's, whose repr they do not share.
+    plain = tuple(part if isinstance(part, str) else operator.index(part) for part in parts)
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

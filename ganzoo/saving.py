@@ -1,5 +1,6 @@
 """Writing the folder that `load` takes: weights, a model card, and config.json last."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ def save_model(
         dtype: What to store floating-point weights in; None: as they are.
 
     Raises:
-        WeightsError: A network is in no registry, or its weights are not finite.
+        WeightsError: A network is in no registry, or its weights cannot be stored so; nothing is written.
         OutputError: The folder cannot be written.
     """
     unknown = [name for name in networks if name not in config.networks]
@@ -34,12 +35,15 @@ def save_model(
             f"{' and '.join(unknown)} cannot be saved for others: plain modules are in no registry; register an "
             "architecture in a plugin, and build the model with ganzoo.create_model"
         )
-    saved = {}
+    contents, saved = {}, {}
     for name, network in networks.items():
-        stored = dtype or next(network.parameters()).dtype
-        file = f"{name}.safetensors"
-        digest = weights.save_tensors(folder / file, network.state_dict(), stored)
-        saved[name] = replace(config.networks[name], file=file, sha256=digest, dtype=weights.dtype_name(stored))
+        stored, file = dtype or next(network.parameters()).dtype, f"{name}.safetensors"
+        stored_name = weights.dtype_name(stored)
+        contents[file] = weights.to_bytes(network.state_dict(), stored)
+        digest = hashlib.sha256(contents[file]).hexdigest()
+        saved[name] = replace(config.networks[name], file=file, sha256=digest, dtype=stored_name)
     described = replace(config, networks=saved)
-    files.write_text(folder / "README.md", card.model_card(described))
-    files.write_text(folder / "config.json", described.to_json(ganzoo.__version__))
+    contents["README.md"] = card.model_card(described, picture=(folder / card.PICTURE).exists()).encode()
+    contents["config.json"] = described.to_json(ganzoo.__version__).encode()
+    for file, content in contents.items():
+        files.write_bytes(folder / file, content)

@@ -10,10 +10,10 @@
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from ganzoo.errors import SourceError
+from ganzoo.files import is_folder
 
 LOCAL = "local-dir:"
 HUB = ("hf-hub:", "hf://")
@@ -54,7 +54,7 @@ def parse_source(source: str | os.PathLike[str]) -> Source:
         )
     if NAME.fullmatch(source):
         return Source("name", source)
-    hint = f"; for the folder of this path write '{LOCAL}{source}'" if Path(source).is_dir() else ""
+    hint = f"; for the folder of this path write '{LOCAL}{source}'" if source and is_folder(source) else ""
     raise SourceError(
         f"{source!r} is no model's name{hint}; see 'ganzoo list --kind pretrained', or give '{LOCAL}PATH'"
     )

@@ -49,9 +49,13 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], dt
         WeightsError: A tensor is not finite, also after conversion to `dtype`.
         OutputError: The file cannot be written.
     """
-    stored = {name: _to_store(name, tensor, dtype) for name, tensor in tensors.items()}
-    files.write_bytes(path, serialize_tensors(stored))
+    files.write_bytes(path, to_bytes(tensors, dtype))
     return files.sha256(path)
+
+
+def to_bytes(tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> bytes:
+    """Return the content of a safetensors file; arguments and refusals as for `save_tensors`."""
+    return serialize_tensors({name: _to_store(name, tensor, dtype) for name, tensor in tensors.items()})
 
 
 def _to_store(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
@@ -103,14 +107,13 @@ def assign(module: nn.Module, tensors: Mapping[str, Tensor], what: str, dtype: t
         dtype: What floating-point tensors are converted to.
 
     Raises:
-        WeightsError: Tensors are missing, left over, misshapen, of the wrong kind, or not finite; nothing is changed.
+        WeightsError: Tensors are missing, left over, misshapen, of the wrong kind, or not finite, also after conversion
+            to `dtype`; nothing is changed.
     """
-    expected = _check_fit(module, tensors, what)
-    converted = {
-        name: tensor.to(dtype if tensor.is_floating_point() else expected[name].dtype)
-        for name, tensor in tensors.items()
-    }
-    module.load_state_dict(converted, strict=True, assign=True)
+    converted = {name: tensor.to(dtype) if tensor.dtype in DTYPES else tensor for name, tensor in tensors.items()}
+    expected = _check_fit(module, converted, what)
+    exact = {name: t if t.dtype in DTYPES else t.to(expected[name].dtype) for name, t in converted.items()}
+    module.load_state_dict(exact, strict=True, assign=True)
 
 
 def copy_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
@@ -132,9 +135,9 @@ def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> d
             problems.append(f"unexpected {name!r}")
         elif tensor.shape != expected[name].shape:
             problems.append(f"{name!r} has shape {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}")
-        elif tensor.is_floating_point() != expected[name].is_floating_point():
+        elif (tensor.dtype in DTYPES) != (expected[name].dtype in DTYPES):
             problems.append(f"{name!r} has dtype {tensor.dtype} instead of {expected[name].dtype}")
-        elif tensor.is_floating_point() and not tensor.isfinite().all():
+        elif tensor.dtype in DTYPES and not tensor.isfinite().all():
             problems.append(f"{name!r} holds values that are not finite")
     if problems:
         more = f", and {len(problems) - 10} more" if len(problems) > 10 else ""

@@ -1,6 +1,7 @@
 """The zoo's front door: load, create and list by name."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganzoo import plugins
 from ganzoo.errors import ConfigError, SourceError, UnknownNameError, WeightsError
+from ganzoo.files import is_folder
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +57,7 @@ def load(
     networks = {
         name: _load_network(folder, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
     }
+    _check_shape(networks, config)
     return GAN(networks, config=config).to(device).eval()
 
 
@@ -69,13 +72,18 @@ def locate(source: str | os.PathLike[str]) -> Path:
 
     parsed = parse_source(source)
     if parsed.kind == "name":
-        package, _, folder = str(plugins.find("pretrained", parsed.value).factory).partition(":")
-        path = Path(str(package_files(package.partition(".")[0]))).joinpath(*package.split(".")[1:], folder)
+        entry = plugins.find("pretrained", parsed.value)
+        package, _, folder = str(entry.factory).partition(":")
+        try:
+            root = Path(str(package_files(package.partition(".")[0])))
+        except (ImportError, TypeError) as error:
+            raise SourceError(f"{entry.full_name!r} of {entry.provider} names no package's folder: {error}") from error
+        path = root.joinpath(*package.split(".")[1:], folder)
     else:
-        path = Path(parsed.value).expanduser()
-    if not path.is_dir():
-        raise SourceError(f"there is no folder {str(path)!r}; give one that save_pretrained wrote")
-    return path
+        path = Path(parsed.value)
+    if not is_folder(path):
+        raise SourceError(f"there is no folder {str(path)[:200]!r}; give one that save_pretrained wrote")
+    return path.expanduser()
 
 
 def read_config(folder: Path) -> "ModelConfig":
@@ -136,12 +144,26 @@ def _load_network(folder: Path, name: str, network: "NetworkConfig", loading: st
         raise WeightsError(
             f"{loading}: config.json names no weights for the {name}; give a folder that save_pretrained wrote"
         )
+    architecture = find_architecture(network, loading)
     # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds.
     with torch.device("meta"):
-        module = _build(find_architecture(network, loading), name, network.args, network.architecture)
+        module = _build(architecture, name, network.args, network.architecture)
     tensors = weights.read_tensors(folder / network.file, network.sha256)
     weights.assign(module, tensors, f"{loading} ({name})", dtype)
+    if any(buffer.is_meta for buffer in module.buffers()):  # not saved with the weights: its constructor fills them
+        module = _build(architecture, name, network.args, network.architecture)
+        weights.assign(module, tensors, f"{loading} ({name})", dtype)
     return module
+
+
+def _check_shape(networks: Mapping[str, "nn.Module"], config: "ModelConfig") -> None:
+    for name, network in networks.items():
+        declared = getattr(network, "sample_shape", config.sampling.sample_shape)
+        if tuple(declared) != config.sampling.sample_shape:
+            raise ConfigError(
+                f"config.json: sample_shape is {config.sampling.sample_shape}, and the {name} is one for samples of "
+                f"{tuple(declared)}; load a folder that ganzoo saved"
+            )
 
 
 def _build(architecture: "Architecture", name: str, arguments: dict[str, Any], owner: str) -> "nn.Module":
@@ -177,7 +199,9 @@ def create_model(architecture: str, **arguments: Any) -> "GAN":
     return GAN(networks, config=ModelConfig(networks=dict.fromkeys(networks, described), sampling=sampling)).eval()
 
 
-def create_model_for(architecture: str, sample_shape: tuple[int, ...], num_classes: int = 0, /, **arguments: Any) -> "GAN":
+def create_model_for(
+    architecture: str, sample_shape: tuple[int, ...], num_classes: int = 0, /, **arguments: Any
+) -> "GAN":
     """Build a model with fresh weights that fits data.
 
     Args:

@@ -4,7 +4,7 @@
 same objective, and `str` of either gives text that reads back to an equal one.
 """
 
-import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -49,7 +49,7 @@ class Objective:
         Raises:
             ObjectiveError: The weight is not a finite number, or the term takes none.
         """
-        if not isinstance(weight, int | float) or not math.isfinite(weight):
+        if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
             raise ObjectiveError(f"a weight of {weight!r} was given to {name_of(term)}; it takes a finite number")
         if weight != 1 and isinstance(term, LabelTrick):
             raise ObjectiveError(f"{name_of(term)} sets targets and takes no weight; leave out {weight!r} *")

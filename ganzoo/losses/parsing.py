@@ -5,9 +5,8 @@ names, attributes, numbers and signs are allowed, and nothing is evaluated.
 """
 
 import ast
-import contextlib
-import math
 import re
+import sys
 from collections.abc import Mapping
 
 from ganzoo import plugins
@@ -110,11 +109,10 @@ def _read_number(node: ast.expr, text: str) -> float:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         number = _read_number(node.operand, text)
         return -number if isinstance(node.op, ast.USub) else number
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        # A whole number too large for a float raises OverflowError, which is an ArithmeticError.
-        with contextlib.suppress(ArithmeticError):
-            if math.isfinite(node.value):
-                return node.value
+    value = node.value if isinstance(node, ast.Constant) else None
+    # Not infinite, as 1e999 is, and no whole number that no float can hold.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
+        return value
     raise _refusal(node, text)
 
 

@@ -1,6 +1,6 @@
 """A model as the subject of an evaluation: its samples as they would be saved, and an untrained generator's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -38,24 +38,17 @@ class Subject:
         Raises:
             InputError: They have another shape than the data's, or fewer than 1 is wanted.
         """
-        return draw(self.model, self.samples, seed=self.seed, data=self.data, description="sampling")
+        return draw(self.model, self.samples, seed=self.seed, data=self.data)
 
     @cached_property
-    def untrained(self) -> GAN | None:
-        """A model of the same architecture with fresh weights, the same every time; None for plain modules."""
+    def untrained(self) -> "Subject | None":
+        """The same with fresh weights, which are the same every time; None for plain modules."""
         network = self.model.config.networks.get("generator")
         if network is None:
             return None
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(hash_seed("untrained"))
-            return zoo.create_model(network.architecture, **network.args)
-
-    @cached_property
-    def drawn_untrained(self) -> Tensor | None:
-        """As many samples of the untrained model, as `drawn`; None if there is no such model."""
-        if self.untrained is None:
-            return None
-        return draw(self.untrained, self.samples, seed=self.seed, data=self.data, description="untrained")
+            return replace(self, model=zoo.create_model(network.architecture, **network.args))
 
     @property
     def labels(self) -> Tensor | None:
@@ -70,7 +63,7 @@ class Subject:
         return type(self.model.generator).__name__ if network is None else network.architecture
 
 
-def draw(model: GAN, samples: int, *, seed: int, data: Table, description: str) -> Tensor:
+def draw(model: GAN, samples: int, *, seed: int, data: Table) -> Tensor:
     """Draw samples, and bring each batch to the data's own units at once, so that pictures take a byte a value.
 
     Args:
@@ -78,7 +71,6 @@ def draw(model: GAN, samples: int, *, seed: int, data: Table, description: str) 
         samples: How many.
         seed: The seed.
         data: What the samples shall be like.
-        description: What the progress bar on stderr says.
 
     Returns:
         (samples, *sample_shape) in the data's dtype; uint8 is rounded as `GAN.to_data` does.
@@ -94,7 +86,7 @@ def draw(model: GAN, samples: int, *, seed: int, data: Table, description: str) 
     chunks = model.iter_samples(samples, seed=seed, batch_size=BATCH_SIZE)
     drawn = torch.empty(samples, *data.sample_shape, dtype=data.samples.dtype)
     start = 0
-    with tqdm(total=samples, desc=description, unit="sample", leave=False) as progress:
+    with tqdm(total=samples, desc="sampling", unit=" samples", disable=None) as progress:
         for chunk in chunks:
             drawn[start : start + len(chunk)] = data.to_data(chunk)
             start += len(chunk)

@@ -85,9 +85,7 @@ def _evaluate_pictures(
     shares: dict[str, list[float]] = {}
     for extractor in extractors:
         protocol = describe(subject, reference, floor=parts.floor, extractor=extractor, package=package)
-        values, floor, ceiling = _measure(
-            Bench(extractor, reference.test, parts, metrics), subject, reference, protocol
-        )
+        values, floor, ceiling = _measure(Bench(extractor, reference, parts, metrics), subject, protocol)
         found += name_measurements(values, floor, ceiling, protocol)
         if "class_share_0" in values:
             shares[extractor.label] = [value for key, value in values.items() if key.startswith("class_share_")]
@@ -97,10 +95,11 @@ def _evaluate_pictures(
 
 
 def _measure(
-    bench: Bench, subject: Subject, reference: Reference, protocol: Protocol
+    bench: Bench, subject: Subject, protocol: Protocol
 ) -> tuple[dict[str, float], dict[str, float], dict[str, float] | None]:
     """Return the model's numbers, and the floor and the ceiling, which are computed once and kept."""
     values = bench.measure(subject.drawn, subject.labels)
+    test, train = bench.reference.test, bench.reference.train
     labelled = subject.labels is not None
     key = {
         "version": CACHE_VERSION,
@@ -110,24 +109,24 @@ def _measure(
         "metrics": bench.metrics,
         "labelled": labelled,
         "samples": subject.samples,
-        "test": reference.test.fingerprint(),
-        "train": None if reference.train is None else reference.train.fingerprint(),
+        "test": test.fingerprint(),
+        "train": None if train is None else train.fingerprint(),
     }
     floor = cached(key, lambda: bench.measure_floor(labelled=labelled))
-    if subject.untrained is None:
+    untrained = subject.untrained
+    if untrained is None:
         return values, floor, None
-    network = subject.untrained.config.networks["generator"]
-    key |= {"architecture": network.architecture, "provider": network.provider, "args": network.args}
-    key |= {"seed": subject.seed}
-    return values, floor, cached(key, lambda: bench.measure(subject.drawn_untrained, subject.labels))
+    network = untrained.model.config.networks["generator"]
+    key |= {"seed": subject.seed, "architecture": network.architecture, "args": network.args}
+    key |= {"provider": network.provider}
+    return values, floor, cached(key, lambda: bench.measure(untrained.drawn, untrained.labels))
 
 
 def _evaluate_points(name: str, subject: Subject, reference: Reference) -> Report:
     data = reference.test
     values = measure_points(subject.drawn, data)
     floor = measure_points(data.samples[: subject.samples], data)
-    drawn = subject.drawn_untrained
-    ceiling = None if drawn is None else measure_points(drawn, data)
+    ceiling = None if subject.untrained is None else measure_points(subject.untrained.drawn, data)
     protocol = describe(subject, reference, floor=f"the first {min(subject.samples, len(data))} of the data")
     measurements = name_measurements(values, floor, ceiling, protocol)
     return Report(model=name, data=data.name, measurements=tuple(measurements))

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from ganzoo.data.table import Table
 from ganzoo.errors import InputError, UnknownNameError, did_you_mean
 from ganzoo.metrics import inception
@@ -36,10 +38,10 @@ def load_extractors(features: str | Sequence[str] | None, data: Table) -> list[E
     for name in names:
         if name not in NAMES:
             raise UnknownNameError(f"no features are named {name!r}{did_you_mean(name, NAMES)}; use {_choices()}")
-        if name in RECIPES and data.sample_shape != (1, SIZE, SIZE):
+        if data.samples.dtype != torch.uint8 or (name in RECIPES and data.sample_shape != (1, SIZE, SIZE)):
             raise InputError(
-                f"{name} looks at pictures of shape (1, {SIZE}, {SIZE}) and never resizes, but {data.name} has "
-                f"{data.sample_shape}; use features={inception.NAME!r}"
+                f"{name} looks at uint8 pictures{_size(name)}, but {data.name} holds "
+                f"{data.samples.dtype} of shape {data.sample_shape}; use {_choices()}, whichever fits"
             )
     return [inception.load_inception() if name == inception.NAME else load_judge(name) for name in names]
 
@@ -52,6 +54,10 @@ def _default_names(data: Table) -> tuple[str, ...]:
             if name.lower().startswith(beginning):
                 return names
     raise InputError(f"no judge is known for the data {data.name!r}; choose features from {_choices()}")
+
+
+def _size(name: str) -> str:
+    return f" of shape (1, {SIZE}, {SIZE}), and never resizes them" if name in RECIPES else ""
 
 
 def _choices() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -112,7 +113,9 @@ def import_fidelity() -> Any:
 
 
 def _torch_fidelity(**options: Any) -> Mapping[str, float]:
-    result: Mapping[str, float] = import_fidelity().calculate_metrics(**options)
+    # Its data loaders draw from the global generator, which is the caller's.
+    with torch.random.fork_rng(devices=()):
+        result: Mapping[str, float] = import_fidelity().calculate_metrics(**options)
     return result
 
 

@@ -30,7 +30,7 @@ def load_judge(name: str) -> Extractor:
             described = read_json_object((folder / f"{name}.json").read_bytes(), f"{name}.json")
         except OSError as error:
             raise WeightsError(f"the judge {name!r} is missing from the package; reinstall torch-ganzoo") from error
-        sha256 = str(described["sha256"])
+        sha256 = str(described.get("sha256"))
         tensors = weights.read_tensors(folder / f"{name}.safetensors", sha256)
     with torch.device("meta"):
         judge = network()

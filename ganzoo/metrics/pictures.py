@@ -5,12 +5,11 @@ from functools import cached_property
 
 from torch import Tensor
 
-from ganzoo.data.table import Table
 from ganzoo.metrics.classes import class_shares, divergence_from_uniform, label_accuracy, mean_confidence
 from ganzoo.metrics.features import Extractor, Observation
 from ganzoo.metrics.fidelity import compare
 from ganzoo.metrics.neighbours import memorisation
-from ganzoo.metrics.reference import Parts
+from ganzoo.metrics.reference import Parts, Reference
 
 METRICS = ("frechet", "kid", "precision-recall", "classes", "memorisation")
 
@@ -21,20 +20,20 @@ class Bench:
 
     Attributes:
         extractor: What looks at pictures.
-        test: The test split.
+        reference: The real pictures.
         parts: What the floor and memorisation are measured on.
         metrics: Of `METRICS`.
     """
 
     extractor: Extractor
-    test: Table
+    reference: Reference
     parts: Parts
     metrics: tuple[str, ...]
 
     @cached_property
     def real(self) -> Observation:
         """What the extractor sees in the test split."""
-        return self.extractor.observe(self.test.samples)
+        return self.extractor.observe(self.reference.test.samples)
 
     @cached_property
     def pools(self) -> tuple[Tensor, Tensor] | None:
@@ -74,8 +73,9 @@ class Bench:
             MissingExtraError: torch-fidelity is not installed.
         """
         left, right = self.extractor.observe(self.parts.left), self.extractor.observe(self.parts.right)
+        labels = self.reference.test.labels if labelled else None
         numbers = compare(left.features, right.features, self.metrics)
-        return numbers | self._classes(self.real, self.test.labels if labelled else None) | self._memorisation(left)
+        return numbers | self._classes(self.real, labels) | self._memorisation(left)
 
     def _classes(self, seen: Observation, labels: Tensor | None) -> dict[str, float]:
         return describe_classes(seen, labels) if "classes" in self.metrics else {}

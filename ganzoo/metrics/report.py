@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ganzoo.config import build_config, read_json_object
+from ganzoo.errors import ConfigError
 
 Better = Literal["lower", "higher", "near floor"]
 
@@ -132,11 +133,11 @@ class Report:
             ConfigError: The text is no report.
         """
         content = read_json_object(text, "the report")
-        measurements = []
-        for item in content.pop("measurements", []):
-            protocol = build_config(Protocol, item.pop("protocol", {}), "the report: protocol")
-            measurements.append(build_config(Measurement, item | {"protocol": protocol}, "the report: measurement"))
-        return build_config(cls, content | {"measurements": tuple(measurements)}, "the report")
+        items = content.pop("measurements", None)
+        if not isinstance(items, list):
+            raise ConfigError("the report has no measurements; give what `ganzoo evaluate --out FILE` wrote")
+        measurements = tuple(map(_read_measurement, items))
+        return build_config(cls, content | {"measurements": measurements}, "the report")
 
     def __str__(self) -> str:
         rows = [["", "value", "floor", "ceiling", "of ceiling", "better", ""]]
@@ -152,10 +153,18 @@ class Report:
         return "\n".join([*lines, "", *(f"protocol: {each}" for each in protocols), *self.notes])
 
 
+def _read_measurement(item: object) -> Measurement:
+    protocol = item.get("protocol") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(protocol, dict):
+        raise ConfigError("the report has a measurement without protocol; give what `ganzoo evaluate --out FILE` wrote")
+    stamped = {"protocol": build_config(Protocol, protocol, "the report: protocol")}
+    return build_config(Measurement, item | stamped, "the report: measurement")
+
+
 def _row(measurement: Measurement) -> list[str]:
     share = measurement.share_of_ceiling
     numbers = (measurement.value, measurement.floor, measurement.ceiling)
     cells = ["-" if number is None else f"{number:.4g}" for number in numbers]
     of_ceiling = "" if share is None else f"{share:.1%}"
-    spread = "" if measurement.deviation is None else f", ± {measurement.deviation:.2g}"
-    return [measurement.name, *cells, of_ceiling, measurement.better, measurement.detail + spread]
+    spread = "" if measurement.deviation is None else f"± {measurement.deviation:.2g}, "
+    return [measurement.name, *cells, of_ceiling, measurement.better, spread + measurement.detail]

@@ -53,7 +53,7 @@ class Condition:
                 f"labels have shape {tuple(condition.shape)} and dtype {condition.dtype}; "
                 f"expected ({n},) and torch.int64, one label for each sample"
             )
-        low, high = int(condition.min()), int(condition.max())
+        low, high = (int(condition.min()), int(condition.max())) if n else (0, 0)
         if low < 0 or high >= self.num_classes:
             raise InputError(f"labels range from {low} to {high}; this model knows 0 to {self.num_classes - 1}")
 

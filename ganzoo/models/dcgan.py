@@ -3,7 +3,9 @@
 As in the paper: 4x4 kernels with stride 2, ReLU and tanh in the generator, leaky ReLU 0.2 in the discriminator, batch
 norm everywhere but at the generator's output and the discriminator's input, weights from N(0, 0.02). Unlike it: any
 side b * 2^k instead of 64 only, the discriminator may be normalized otherwise (gradient penalties need that), and a
-label may be given: one-hot beside the latent, and as constant one-hot planes beside the picture.
+label may be given: one-hot beside the latent, and as constant one-hot planes beside the picture. Both networks may have
+a hidden layer that sees the whole picture, as InfoGAN's have on MNIST (Chen et al. 2016, table 1, arXiv 1606.03657);
+at 28 pixels, where only two convolutions fit, that decides whether digits hang together.
 """
 
 from dataclasses import dataclass
@@ -32,20 +34,25 @@ class DCGANConfig:
     base_channels: int = 64  # channels at half the picture's side; twice as many at each halving
     discriminator_base_channels: int = 0  # 0: as base_channels
     discriminator_normalization: Literal["batch", "spectral", "layer", "none"] = "batch"
+    generator_hidden: int = 0  # units of a hidden layer between latent and projection; 0: none, as in the paper
+    discriminator_hidden: int = 0  # units of a hidden layer between convolutions and logit; 0: none, as in the paper
 
     def __post_init__(self) -> None:
         base_and_doublings(self.size)
-        limits = {"channels": (1, 4), "latent_dim": (1, 2**16), "num_classes": (0, 2**20), "base_channels": (1, 4096)}
+        limits = {
+            "channels": (1, 4),
+            "latent_dim": (1, 2**16),
+            "num_classes": (0, 2**20),
+            "base_channels": (1, 4096),
+            "discriminator_base_channels": (0, 4096),
+            "generator_hidden": (0, 2**16),
+            "discriminator_hidden": (0, 2**16),
+        }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(
                     f"dcgan: {name} is {getattr(self, name)}; it takes a whole number from {low} to {high}"
                 )
-        if not 0 <= self.discriminator_base_channels <= 4096:
-            raise ConfigError(
-                f"dcgan: discriminator_base_channels is {self.discriminator_base_channels}; "
-                "it takes 1 to 4096, or 0 for as many as base_channels"
-            )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,18 +83,18 @@ def base_and_doublings(size: tuple[int, int]) -> tuple[tuple[int, int], int]:
 
 
 def nearest_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the valid sizes just below and just above one that is not valid (one of them at the ends)."""
-    portrait = size[0] > size[1]
+    """Return the two valid sizes nearest to one that is not valid (one at the ends), square ones to a square."""
     smaller, larger = min(size), max(size)
-    below = max((side for side in VALID_SIDES if side <= smaller), default=VALID_SIDES[0])
-    above = min((side for side in VALID_SIDES if side >= smaller), default=VALID_SIDES[-1])
-    sizes = []
-    for side, up in ((below, False), (above, True)):
-        step = 2 ** (side.bit_length() - 3)
-        other = -(-larger // step) * step if up else larger // step * step
-        other = max(side, min(other, LARGEST_SIDE // step * step))
-        sizes.append((other, side) if portrait else (side, other))
-    return list(dict.fromkeys(sizes))
+    below = max((side for side in VALID_SIDES if side <= smaller), default=SMALLEST_SIDE)
+    above = min((side for side in VALID_SIDES if side >= smaller), default=LARGEST_SIDE)
+    pairs = set()
+    for side in (below, above):
+        step = 2 ** (side.bit_length() - 3)  # what both sides must be multiples of
+        down = larger // step * step
+        others = (side,) if smaller == larger else (down, down + step)
+        pairs |= {(side, max(side, min(other, LARGEST_SIDE))) for other in others}
+    nearest = sorted(pairs, key=lambda pair: (abs(pair[0] - smaller) + abs(pair[1] - larger), pair))[:2]
+    return nearest if size[0] <= size[1] else [(larger, smaller) for smaller, larger in nearest]
 
 
 def initialize(module: nn.Module) -> None:
@@ -96,7 +103,7 @@ def initialize(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
 
@@ -112,7 +119,12 @@ class DCGANGenerator(Generator):
         base, doublings = base_and_doublings(config.size)
         width = config.base_channels * 2 ** (doublings - 1)
         self.base_shape = (width, *base)
-        self.project = nn.Linear(config.latent_dim + config.num_classes, width * base[0] * base[1], bias=False)
+        inputs = config.latent_dim + config.num_classes
+        self.hidden = nn.Sequential()
+        if hidden := config.generator_hidden:
+            self.hidden.extend([nn.Linear(inputs, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()])
+            inputs = hidden
+        self.project = nn.Linear(inputs, width * base[0] * base[1], bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(width), nn.ReLU()]
         for _ in range(doublings - 1):
             layers += [
@@ -130,8 +142,18 @@ class DCGANGenerator(Generator):
         if self.condition.kind == "label" and condition is not None:
             one_hot = F.one_hot(condition, self.condition.num_classes)
             latent = torch.cat([latent, one_hot.to(latent.dtype)], dim=1)
-        pictures: Tensor = self.layers(self.project(latent).unflatten(1, self.base_shape))
+        pictures: Tensor = self.layers(self.project(self.hidden(latent)).unflatten(1, self.base_shape))
         return pictures
+
+
+def normalize_and_activate(channels: int, normalization: str) -> list[nn.Module]:
+    """Build what follows a convolution of the discriminator."""
+    layers: list[nn.Module] = [nn.LeakyReLU(0.2)]
+    if normalization == "batch":
+        layers.insert(0, nn.BatchNorm2d(channels))
+    elif normalization == "layer":
+        layers.insert(0, nn.GroupNorm(1, channels))  # one group: over channels and positions of each sample
+    return layers
 
 
 class DCGANDiscriminator(Discriminator):
@@ -148,16 +170,14 @@ class DCGANDiscriminator(Discriminator):
         for depth in range(doublings):
             outputs = width * 2**depth
             normalization = config.discriminator_normalization if depth else "none"  # none at the input
-            conv = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=normalization != "batch")
-            block = nn.Sequential(conv)
-            if normalization == "batch":
-                block.append(nn.BatchNorm2d(outputs))
-            elif normalization == "layer":
-                block.append(nn.GroupNorm(1, outputs))  # one group: over channels and positions of each sample
-            block.append(nn.LeakyReLU(0.2))
-            self.blocks.append(block)
+            has_bias = normalization != "batch"
+            conv = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=has_bias)
+            self.blocks.append(nn.Sequential(conv, *normalize_and_activate(outputs, normalization)))
             inputs = outputs
-        self.output = nn.Conv2d(inputs, 1, base)
+        if hidden := config.discriminator_hidden:
+            conv = nn.Conv2d(inputs, hidden, base)  # sees the whole picture: (N, hidden, 1, 1)
+            self.blocks.append(nn.Sequential(conv, nn.LeakyReLU(0.2)))
+        self.output = nn.Conv2d(hidden, 1, 1) if hidden else nn.Conv2d(inputs, 1, base)
         self.apply(initialize)
         if config.discriminator_normalization == "spectral":
             for module in self.modules():

@@ -21,6 +21,9 @@ from ganzoo.models.architecture import Architecture, Condition, Discriminator, G
 Activation = Literal["relu", "leaky_relu", "maxout"]
 Normalization = Literal["none", "batch", "layer", "spectral"]
 
+# With these no layer has more weights than can be counted, whatever else the config asks for.
+LARGEST_SAMPLE, MOST_PIECES = 2**28, 2**10
+
 
 @dataclass(frozen=True, kw_only=True)
 class MLPConfig:
@@ -50,6 +53,10 @@ class MLPConfig:
         for name, values in sizes.items():
             if not 1 <= len(values) <= 32 or not all(1 <= value <= 2**20 for value in values):
                 raise ConfigError(f"mlp: {name} is {values}; it takes 1 to 32 whole numbers from 1 to {2**20}")
+        if math.prod(self.sample_shape) > LARGEST_SAMPLE:
+            raise ConfigError(f"mlp: sample_shape is {self.sample_shape}; it takes at most {LARGEST_SAMPLE} numbers")
+        if self.maxout_pieces > MOST_PIECES:
+            raise ConfigError(f"mlp: maxout_pieces is {self.maxout_pieces}; it takes 1 to {MOST_PIECES}")
         if not 0 <= self.num_classes <= 2**20:
             raise ConfigError(f"mlp: num_classes is {self.num_classes}; it takes 0 (unconditional) or more")
         if not 0 <= self.discriminator_dropout < 1:

@@ -4,7 +4,7 @@
     checkpoints/latest       the name of the newest one
 
 A checkpoint's folder is written beside its place under a temporary name, flushed, and renamed. Older ones are removed
-only after that, and two are always kept.
+only after that, and two that verify are always kept.
 """
 
 import json
@@ -27,8 +27,7 @@ from ganzoo.errors import CheckpointError, ConfigError, DivergenceError, OutputE
 logger = logging.getLogger("ganzoo")
 
 SCHEMA = 1
-NAME = re.compile(r"\d{9,}")
-TEMPORARY = re.compile(r"\d{9,}\.tmp-(\d+)-[0-9a-f]+")
+NAME = re.compile(r"\d{9,}", re.ASCII)
 PARTS = ("state.safetensors", "state.json")
 
 
@@ -53,7 +52,7 @@ class CheckpointStore:
 
         Args:
             folder: The run's `checkpoints` folder.
-            keep: How many to keep, at least 2.
+            keep: How many that verify to keep, at least 2.
         """
         self.folder = folder
         self.keep = max(2, keep)
@@ -67,7 +66,7 @@ class CheckpointStore:
             state: Plain values.
 
         Raises:
-            DivergenceError: A tensor is not finite; nothing is written.
+            DivergenceError: A tensor or number is not finite; nothing is written.
             OutputError: The disk refuses; older checkpoints are as they were.
         """
         name = f"{images:09d}"
@@ -77,22 +76,55 @@ class CheckpointStore:
             temporary.mkdir(parents=True)
             try:
                 weights.save_tensors(temporary / PARTS[0], tensors)
-            except WeightsError as error:
-                raise DivergenceError(f"no checkpoint was written: {error}") from error
-            files.write_text(temporary / PARTS[1], json.dumps({"schema": SCHEMA, **state}, indent=2) + "\n")
-            files.write_text(temporary / "MANIFEST.json", json.dumps(_manifest(temporary), indent=2) + "\n")
+                text = json.dumps({"schema": SCHEMA, **state}, indent=2, allow_nan=False)
+            except ValueError as error:  # WeightsError is one
+                raise DivergenceError(f"no checkpoint was written at step {state.get('step')}: {error}") from error
+            files.write_text(temporary / PARTS[1], text + "\n")
+            files.write_bytes(temporary / "MANIFEST.json", _manifest(temporary))
             if target.exists():  # left by an earlier life of this run that got as far
                 shutil.rmtree(target)
             temporary.rename(target)
             files.flush_folder(self.folder)
-            files.write_text(self.folder / "latest", name + "\n")
+            self.point_to(images)
         except OSError as error:  # OutputError is one
             reason = error if isinstance(error, OutputError) else error.strerror or error
             raise OutputError(f"cannot write the checkpoint {str(target)!r}: {reason}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        for old in self.names()[: -self.keep]:
-            shutil.rmtree(self.folder / old, ignore_errors=True)
+        self._prune(images)
+
+    def point_to(self, images: int) -> None:
+        """Let `latest` name a checkpoint, unless it does.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        latest, content = self.folder / "latest", f"{images:09d}\n"
+        if not latest.is_file() or latest.read_bytes() != content.encode():
+            files.write_text(latest, content)
+
+    def _prune(self, images: int) -> None:
+        """Remove what is older than the newest `keep` that verify, up to the one of so many images."""
+        verified, names = 0, [name for name in self.names() if int(name) <= images]
+        if len(names) <= self.keep:
+            return
+        for name in reversed(names):
+            if verified < self.keep:
+                verified += self._verifies(name)
+            else:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _verifies(self, name: str) -> bool:
+        try:
+            self._verify(self.folder / name)
+        except (OSError, CheckpointError):
+            return False
+        return True
+
+    def _verify(self, folder: Path) -> None:
+        expected, file = _manifest(folder), folder / "MANIFEST.json"
+        if file.stat().st_size != len(expected) or file.read_bytes() != expected:
+            raise CheckpointError("its files are not those of its manifest")
 
     def names(self) -> list[str]:
         """Return the names of all checkpoints, oldest first, whether they verify or not."""
@@ -118,33 +150,18 @@ class CheckpointStore:
     def _load(self, name: str) -> Checkpoint:
         folder = self.folder / name
         try:
-            manifest = read_json_object((folder / "MANIFEST.json").read_bytes(), "MANIFEST.json")
-            if manifest != _manifest(folder):
-                raise CheckpointError("its files are not those of its manifest")
+            self._verify(folder)
             state = read_json_object((folder / PARTS[1]).read_bytes(), PARTS[1])
             if state.get("schema") != SCHEMA:
                 raise CheckpointError(f"it has schema {state.get('schema')!r}, and this version reads {SCHEMA}")
+            if state.get("images") != int(name):
+                raise CheckpointError(f"it is of {state.get('images')!r} images")
             return Checkpoint(weights.read_tensors(folder / PARTS[0]), state)
         except (OSError, ConfigError, WeightsError) as error:
             raise CheckpointError(str(error)) from error
 
-    def sweep(self) -> None:
-        """Remove what a process that is gone left half-written."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            match = TEMPORARY.fullmatch(path.name)
-            if match and not _is_alive(int(match[1])):
-                shutil.rmtree(path, ignore_errors=True)
 
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    return {part: {"size": (folder / part).stat().st_size, "sha256": files.sha256(folder / part)} for part in PARTS}
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
+def _manifest(folder: Path) -> bytes:
+    """Return what MANIFEST.json says of a folder's files, byte for byte."""
+    parts = {part: {"size": (folder / part).stat().st_size, "sha256": files.sha256(folder / part)} for part in PARTS}
+    return (json.dumps(parts, indent=2) + "\n").encode()

@@ -24,12 +24,15 @@ def describe_run(
 ) -> dict[str, Any]:
     """Return everything that was asked for, resolved, as config.toml holds it."""
     network = gan.config.networks.get("generator")
+    model: dict[str, Any] = {"architecture": network.architecture, "args": network.args} if network else {}
+    if frozen := [name for name, parameter in gan.networks.named_parameters() if not parameter.requires_grad]:
+        model["frozen"] = frozen
     data = {"source": table.source, "name": table.name, "license": table.license}
     return {
         "ganzoo": ganzoo.__version__,
         "objective": str(objective),
         "objective_is_registered": is_registered(objective),
-        "model": {"architecture": network.architecture, "args": network.args} if network else {},
+        "model": model,
         "data": {key: value for key, value in data.items() if value is not None}
         | {"split": split, "samples": len(table), "fingerprint": table.fingerprint()},
         "training": settings.to_dict(),

@@ -13,7 +13,7 @@ from ganzoo.errors import DiscriminatorWonWarning, ModeCollapseWarning
 BATCH = 64  # how many fixed samples are compared
 COLLAPSED_BELOW = 0.1  # part of the data's own mean pairwise distance
 CERTAIN = 0.999  # a mean probability the discriminator gives only once the generator learns nothing from it
-PATIENCE = 5  # lines of the log in a row
+PATIENCE = 10  # lines of the log in a row: a tenth of the budget, unless it is logged otherwise
 
 
 class Health:

@@ -22,7 +22,8 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note signals instead of dying of them; only the main thread can."""
+        """Note signals, from here on, instead of dying of them; only the main thread can."""
+        self.received = None
         if threading.current_thread() is not threading.main_thread():
             yield
             return

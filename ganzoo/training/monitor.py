@@ -52,22 +52,36 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None)
 
 
-def check_finite(step: int, role: str, loss: Tensor, norm: Tensor, networks: Mapping[str, nn.Module]) -> None:
-    """Stop training whose loss or gradient is not finite.
+def check_finite(
+    step: int, role: str, loss: Tensor, norm: Tensor, statistics: Iterable[Tensor], networks: Mapping[str, nn.Module]
+) -> None:
+    """Stop training whose loss, gradient or statistics are not finite.
 
     Args:
         step: The number of the step.
         role: Which player's loss it is.
         loss: The loss, a scalar.
         norm: The norm of its gradient, a scalar.
-        networks: Where to look for the tensor at fault.
+        statistics: Buffers, which a network in train mode may fill without using them.
+        networks: Where to look for the tensor at fault: all of them, since one's fault shows in another's loss.
 
     Raises:
         DivergenceError: The message names step, tensor and what to try.
     """
-    if not bool(torch.isfinite(loss.detach() + norm)):
-        culprit = first_not_finite(networks) or f"the {role}'s loss"
+    if not bool(torch.isfinite(loss.detach() + norm + torch.nn.utils.get_total_norm(statistics))):
+        scalar = "gradient norm" if bool(loss.isfinite()) else "loss"
+        culprit = first_not_finite(networks) or f"the {role}'s {scalar}"
         raise DivergenceError(f"training diverged at step {step}: {culprit} is not finite; {REMEDIES}")
+
+
+def check_networks(step: int, networks: Mapping[str, nn.Module]) -> None:
+    """Refuse networks that the last update has spoiled, which no later loss would show.
+
+    Raises:
+        DivergenceError: The message names step, tensor and what to try.
+    """
+    if culprit := first_not_finite(networks):
+        raise DivergenceError(f"training diverged by step {step}: {culprit} is not finite; {REMEDIES}")
 
 
 def first_not_finite(networks: Mapping[str, nn.Module]) -> str:

@@ -8,6 +8,9 @@ from torch import nn
 from ganzoo.errors import ConfigError, did_you_mean
 from ganzoo.training.settings import Settings
 
+# Of timm's: one needs second derivatives, the other keeps lists and its own randomness, which no checkpoint holds.
+UNSUITABLE = ("adahessian", "kron*")
+
 
 def create_optimizer(
     parameters: Iterable[nn.Parameter], settings: Settings, learning_rate: float
@@ -16,11 +19,11 @@ def create_optimizer(
 
     Args:
         parameters: The parameters to learn.
-        settings: Its `optimizer`, `beta1` and `beta2` are used.
+        settings: Its `optimizer`, and but for timm's `beta1` and `beta2`, are used.
         learning_rate: The learning rate of these parameters.
 
     Raises:
-        ConfigError: Neither torch nor timm has an optimizer of this name.
+        ConfigError: Neither torch nor timm has an optimizer of this name that works here.
     """
     learned = list(parameters)
     if not learned:
@@ -38,13 +41,16 @@ def create_optimizer(
 
     from timm.optim import create_optimizer_v2, list_optimizers
 
-    known = [str(each) for each in list_optimizers()]
+    known = [str(each) for each in list_optimizers(exclude_filters=list(UNSUITABLE))]
     if name not in known:
         raise ConfigError(
             f"there is no optimizer {settings.optimizer!r}{did_you_mean(name, known)}; it takes adam, adamw, sgd, "
             "rmsprop, or one that timm.optim.list_optimizers() names"
         )
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(learned, opt=name, lr=learning_rate, weight_decay=0.0)
+    try:
+        optimizer: torch.optim.Optimizer = create_optimizer_v2(learned, opt=name, lr=learning_rate, weight_decay=0.0)
+    except (AssertionError, ImportError, RuntimeError, ValueError) as error:  # such as those that need a CUDA card
+        raise ConfigError(f"the optimizer {settings.optimizer!r} cannot be used here: {error}; try adam") from error
     return optimizer
 
 

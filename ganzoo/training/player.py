@@ -28,12 +28,16 @@ class Player:
             ConfigError: Nothing is left to learn, or there is no such optimizer.
         """
         self.role = role
+        self._everyone = dict(networks)
         self.networks = {name: network for name, network in networks.items() if name.startswith(role)}
         self.parameters = [
             parameter
             for network in self.networks.values()
             for parameter in network.parameters()
             if parameter.requires_grad
+        ]
+        self._statistics = [
+            buffer for network in self.networks.values() for buffer in network.buffers() if buffer.is_floating_point()
         ]
         self.learning_rate = learning_rate
         self.optimizer = create_optimizer(self.parameters, settings, learning_rate)
@@ -54,13 +58,13 @@ class Player:
             The loss and the gradient's norm, by name, as tensors.
 
         Raises:
-            DivergenceError: The loss or the gradient is not finite; no weight is changed then.
+            DivergenceError: The loss, the gradient or a statistic is not finite; no weight is changed then.
         """
         loss = sum(losses.values(), start=torch.zeros((), device=next(iter(losses.values())).device)) * weight
         loss.backward()  # type: ignore[no-untyped-call]
         norm = gradient_norm(self.parameters)
         if check:
-            check_finite(step, self.role, loss, norm, self.networks)
+            check_finite(step, self.role, loss, norm, self._statistics, self._everyone)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * decay
         self.optimizer.step()

@@ -30,7 +30,9 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
     for name, average in trainer.averages.items():
         tensors |= {f"ema.{name}.{key}": value for key, value in average.network.state_dict().items()}
     numbers: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for player in (trainer.discriminator, trainer.generator):
+        groups[player.role] = _group_counters(player.optimizer)
         for parameter, values in player.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 place = f"optimizer.{player.role}.{parameter}.{key}"
@@ -43,6 +45,7 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "images": trainer.images,
         "step": trainer.images // trainer.settings.images_per_step,
         "optimizer_numbers": numbers,
+        "optimizer_groups": groups,
         "environment": environment(),
         "config": trainer.config(),
     }
@@ -56,27 +59,45 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
         The number of the next step.
 
     Raises:
-        CheckpointError: The checkpoint is of other networks.
+        CheckpointError: The checkpoint is of other networks or another optimizer.
     """
-    tensors, numbers = checkpoint.tensors, checkpoint.state["optimizer_numbers"]
+    tensors, state = checkpoint.tensors, checkpoint.state
     try:
+        step = int(state["step"])
+        if step * trainer.settings.images_per_step != state["images"]:
+            raise CheckpointError(f"the checkpoint is of {state['images']} images, which are not {step} steps")
         for name, network in trainer.gan.networks.items():
             weights.copy_into(network, _below(tensors, f"networks.{name}."), name)
         for name, average in trainer.averages.items():
             weights.copy_into(average.network, _below(tensors, f"ema.{name}."), f"the average of {name}")
-    except WeightsError as error:
-        raise CheckpointError(f"the checkpoint is of other networks: {error}") from error
-    for player in (trainer.discriminator, trainer.generator):
-        _restore_optimizer(player.optimizer, _below({**numbers, **tensors}, f"optimizer.{player.role}."))
-    trainer.step.load_state_dict(_below(tensors, "step."))
-    return int(checkpoint.state["step"])
+        for player in (trainer.discriminator, trainer.generator):
+            values = _below({**state["optimizer_numbers"], **tensors}, f"optimizer.{player.role}.")
+            _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
+        trainer.step.load_state_dict(_below(tensors, "step."))
+    except (WeightsError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
+    return step
 
 
 def _below(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Any]) -> None:
+def _group_counters(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return the numbers that an optimizer keeps beside its settings, such as the steps that timm's lamb counts."""
+    return [
+        {
+            key: value.item() if isinstance(value, Tensor) else value
+            for key, value in group.items()
+            if key not in optimizer.defaults and isinstance(value, int | float | Tensor)
+        }
+        for group in optimizer.param_groups
+    ]
+
+
+def _restore_optimizer(
+    optimizer: torch.optim.Optimizer, values: Mapping[str, Any], counters: list[dict[str, Any]]
+) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for place, value in values.items():
@@ -86,7 +107,9 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, An
             # In the parameter's own memory format: fused optimizers walk through both side by side.
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    fresh = optimizer.state_dict()["param_groups"]
+    groups = [{**group, **counted} for group, counted in zip(fresh, counters, strict=True)]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def environment() -> dict[str, Any]:
@@ -105,22 +128,23 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     Args:
         config: The content of config.toml.
         run: The run's folder, for messages.
-        given: `data`, `objective` and `model` as the caller gave them, or None.
+        given: `data`, `objective`, `model` and `step` as the caller gave them, or None.
 
     Raises:
-        RunError: The config lacks something, or data, objective or model came from Python and are not given again.
+        RunError: The config lacks something, or what came from Python is not given again; the message names it.
     """
     try:
         model, data, settings = dict(config["model"]), dict(config["data"]), dict(config["training"])
         recorded = {
             "data": data.get("source"),
             "objective": config["objective"] if config["objective_is_registered"] else None,
-            "model": model.get("architecture"),
+            "model": None if "frozen" in model else model.get("architecture"),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"the config of the run {str(run)!r} lacks {error}; start the run anew elsewhere") from error
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
-    missing = [name for name, value in chosen.items() if value is None]
+    chosen["step"] = given["step"]
+    missing = [name for name, value in chosen.items() if value is None and (name != "step" or name in config)]
     if missing:
         again = ", ".join(f"{name}=..." for name in missing)
         raise RunError(
@@ -136,25 +160,28 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     }
 
 
-def check_unchanged(state: Mapping[str, Any], config: Mapping[str, Any], run: Path) -> None:
+def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path) -> None:
     """Refuse to go on with a changed run, and warn of what else is different.
 
     Args:
         state: The checkpoint's plain values.
-        config: The run's config as it is now.
+        asked: The content of config.toml.
+        config: The run's config as it is now, computed from what config.toml names.
         run: The run's folder, for messages.
 
     Raises:
         RunError: Objective, data, model or a setting is not that of the checkpoint; the message names each.
     """
-    before, now = _flat(state.get("config", {})), _flat(config)
-    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    before = _flat(state.get("config", {}))
+    changed: dict[str, Any] = {}
+    for now in (_flat(asked), _flat(config)):
+        changed |= {key: now.get(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)}
     refused = [key for key in changed if key not in FREE]
     if refused:
-        what = "; ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in refused[:5])
+        what = "; ".join(f"{key} was {before.get(key)!r} and is {changed[key]!r}" for key in refused[:5])
         raise RunError(f"cannot go on with {str(run)!r}: {what}; undo the change, or start a new run")
-    for key in changed:
-        logger.warning("%s was %r and is %r; going on with the new value", key, before.get(key), now.get(key))
+    for key, value in changed.items():
+        logger.warning("%s was %r and is %r; going on with the new value", key, before.get(key), value)
     for key, value in environment().items():
         if (earlier := state.get("environment", {}).get(key)) != value:
             logger.warning("%s was %s and is %s; results may differ in the last digits", key, earlier, value)

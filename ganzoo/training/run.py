@@ -1,7 +1,11 @@
 """A run's folder: its config, its log, its lock, and the places of what else it holds."""
 
+import errno
 import fcntl
 import json
+import os
+import re
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +16,8 @@ import tomli_w
 
 from ganzoo import files
 from ganzoo.errors import OutputError, RunError
+
+TEMPORARY = re.compile(r".+\.tmp-(\d+)-[0-9a-f]+", re.ASCII)  # as checkpoints and ganzoo.files name what is unfinished
 
 
 class RunFolder:
@@ -49,18 +55,33 @@ class RunFolder:
         """Return where the picture of samples after so many images goes."""
         return self.path / "samples" / f"{images:09d}.png"
 
-    def create(self, config: Mapping[str, Any]) -> None:
-        """Make the folder and write its config.
+    def check_free(self) -> None:
+        """Refuse a folder that holds a run; what a start that was cut short left behind is none.
 
         Raises:
-            RunError: The folder holds a run already.
-            OutputError: The folder cannot be written.
+            RunError: There is a config, or a checkpoint of later than the start.
         """
-        if self.config_file.exists():
+        if self.config_file.exists() or any(
+            int(path.name) for path in self.checkpoints.glob("*[0-9]") if path.name.isdigit()
+        ):
             raise RunError(
                 f"{str(self.path)!r} holds a run already; go on with 'ganzoo resume {self.path}', or choose another"
             )
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Write the config, after the first checkpoint: a folder with a config can be resumed.
+
+        Raises:
+            OutputError: The folder cannot be written.
+        """
         files.write_text(self.config_file, tomli_w.dumps(dict(config)))
+
+    def sweep(self) -> None:
+        """Remove what a process that is gone left half-written, anywhere in the folder."""
+        for path in list(self.path.rglob("*.tmp-*")):
+            match = TEMPORARY.fullmatch(path.name)
+            if match and not _is_alive(int(match[1])):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def read_config(self) -> dict[str, Any]:
         """Read the run's config.
@@ -91,23 +112,49 @@ class RunFolder:
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise RunError(
                     f"another process trains in {str(self.path)!r}; wait for it or choose another folder"
                 ) from error
             yield
 
     def log(self, values: Mapping[str, Any]) -> None:
-        """Append a line to metrics.jsonl."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        """Append a line to metrics.jsonl, whole or not at all.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        line = (json.dumps(values) + "\n").encode()
+        with self.metrics_file.open("ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(line) < len(line):
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, "the disk is full", str(self.metrics_file))
 
     def cut_log(self, images: int) -> None:
-        """Drop the lines of metrics.jsonl after so many images: they will be written again."""
+        """Drop the lines of metrics.jsonl after so many images, which will be written again, and broken ones."""
         if self.metrics_file.exists():
-            lines = self.metrics_file.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["images"] <= images]
-            files.write_text(self.metrics_file, "".join(kept))
+            lines = self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            files.write_text(self.metrics_file, "".join(line for line in lines if _is_until(line, images)))
+
+
+def _is_until(line: str, images: int) -> bool:
+    """Tell whether a line of metrics.jsonl is whole, and of no later than so many images."""
+    try:
+        return line.endswith("\n") and bool(json.loads(line)["images"] <= images)
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def _is_alive(process: int) -> bool:
+    """Tell whether another process has this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 def next_free(parent: Path, name: str) -> Path:

@@ -170,9 +170,9 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
 
 def train_mode(network: nn.Module) -> None:
-    """Put a network into train mode, except for layers whose own parameters are all frozen."""
+    """Put a network into train mode, except for layers whose parameters are all frozen, and what is in them."""
     network.train()
     for module in network.modules():
-        own = list(module.parameters(recurse=False))
-        if own and not any(parameter.requires_grad for parameter in own):
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()

@@ -1,0 +1,55 @@
+"""A model and its data: building the one for the other, and refusing what does not go together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ganzoo import randomness, zoo
+from ganzoo.data.table import Table
+from ganzoo.errors import ConfigError, InputError, ObjectiveError
+from ganzoo.gan import GAN, condition_of
+
+
+def create_gan(architecture: str, table: Table, arguments: Mapping[str, Any], *, conditional: bool, seed: int) -> GAN:
+    """Build a model for data, with weights that depend on the seed alone.
+
+    Args:
+        architecture: The architecture's name.
+        table: The data.
+        arguments: Further settings of the architecture.
+        conditional: Condition the networks on the data's labels.
+        seed: The run's seed.
+
+    Raises:
+        InputError: A conditional model was asked for, and the data has no labels.
+        UnknownNameError: No architecture has this name.
+        ConfigError: A setting is unknown, of the wrong type or out of range, or such samples cannot be made.
+    """
+    if conditional and not table.num_classes:
+        raise InputError(f"a conditional model was asked for, and {table.name} has no labels; give labelled data")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(randomness.hash_seed(seed, "weights"))
+        classes = table.num_classes if conditional else 0
+        return zoo.create_model_for(architecture, table.sample_shape, classes, **arguments)
+
+
+def check_fit(gan: GAN, table: Table) -> None:
+    """Refuse data of another shape than the model's, and labels that a network does not declare.
+
+    Raises:
+        ConfigError: The shapes differ.
+        ObjectiveError: A network is conditioned on another number of classes.
+    """
+    if gan.sample_shape != table.sample_shape:
+        raise ConfigError(
+            f"the model makes samples of shape {gan.sample_shape}, and {table.name} has "
+            f"{table.sample_shape}; build the model for this shape"
+        )
+    for name, network in gan.networks.items():
+        condition = condition_of(network)
+        if condition.kind == "label" and condition.num_classes != table.num_classes:
+            raise ObjectiveError(
+                f"the {name} is conditioned on {condition.num_classes} classes, and {table.name} has "
+                f"{table.num_classes}; give data with as many classes, or a model for these"
+            )

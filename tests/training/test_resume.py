@@ -1,0 +1,379 @@
+import json
+import logging
+import re
+import tomllib
+
+import pytest
+import tomli_w
+import torch
+from small import (
+    digest,
+    lines,
+    pictures,
+    plain_gan,
+    points,
+    same,
+    stop_at,
+    trainer,
+    warnings_of,
+)
+
+import ganzoo
+from ganzoo import Trainer
+from ganzoo.errors import CheckpointError, GanzooError, RunError
+from ganzoo.losses.non_saturating import NonSaturating
+from ganzoo.training.checkpoints import CheckpointStore, _manifest
+from ganzoo.training.step import AdversarialStep
+
+pytestmark = pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")
+
+CHANNELS = {"base_channels": 4, "latent_dim": 4}
+# 40 rows in batches of 16: 2.5 steps an epoch.
+FAMILIES = {
+    "mlp": {"data": points()},
+    "mlp-conditional": {"data": points(classes=4), "conditional": True},
+    "mlp-spectral": {"data": points(), "model_args": {"discriminator_normalization": "spectral"}},
+    "mlp-dropout": {"data": points(), "model_args": {"discriminator_dropout": 0.3}},
+    "mlp-two-steps": {"data": points(), "discriminator_steps": 2},
+    "mlp-lazy-r1": {"data": points(), "objective": "non_saturating + label_flip(0.1) + r1(1.0, every=2)"},
+    "mlp-bf16": {"data": points(), "precision": "bf16"},
+    "mlp-decay": {"data": points(), "learning_rate_decay": "cosine"},
+    "mlp-rmsprop": {"data": points(), "optimizer": "rmsprop"},
+    "mlp-lamb": {"data": points(), "optimizer": "lamb"},
+    "dcgan": {"model": "dcgan", "data": pictures(40), "model_args": CHANNELS},
+    "dcgan-conditional": {
+        "model": "dcgan",
+        "data": pictures(40, classes=3),
+        "conditional": True,
+        "model_args": CHANNELS,
+    },
+    "dcgan-spectral": {
+        "model": "dcgan",
+        "data": pictures(40),
+        "model_args": {**CHANNELS, "discriminator_normalization": "spectral"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return uninterrupted runs by family, each made once."""
+    made = {}
+
+    def run(family):
+        if family not in made:
+            folder = tmp_path_factory.mktemp(family) / "run"
+            prepared = trainer(folder, steps=10, **FAMILIES[family])
+            prepared.fit()
+            made[family] = digest(prepared), lines(folder)
+        return made[family]
+
+    return run
+
+
+# Steps after which the run is cut: at its start, within an epoch, at an epoch's end, twice in one epoch.
+@pytest.mark.parametrize("cuts", [(0,), (3,), (5,), (6, 7)], ids=["start", "mid-epoch", "boundary", "twice"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_resumed_is_bit_identical_to_uninterrupted(tmp_path, whole, family, cuts):
+    run = tmp_path / "run"
+    images = 16 * FAMILIES[family].get("discriminator_steps", 1)
+    prepared = trainer(run, steps=10, **FAMILIES[family])
+    for cut in cuts:
+        stop_at(prepared, cut, save=True)
+        torch.manual_seed(cut)
+        prepared = Trainer.resume(run, data=FAMILIES[family]["data"], progress=False)
+        assert prepared.images == cut * images
+    prepared.fit()
+    assert (digest(prepared), lines(run)) == whole(family)
+
+
+def test_work_since_the_last_checkpoint_is_done_again_alike(tmp_path, whole):
+    run = tmp_path / "run"
+    stop_at(trainer(run, steps=10, checkpoint_every_images=48, **FAMILIES["mlp"]), 8)
+    assert lines(run)[-1]["images"] == 128
+    resumed = Trainer.resume(run, data=points(), progress=False)
+    assert resumed.images == 96
+    resumed.fit()
+    assert (digest(resumed), lines(run)) == whole("mlp")
+
+
+def test_a_finished_run_only_writes_its_model_again(tmp_path):
+    run = tmp_path / "run"
+    first = trainer(run, steps=3)
+    first.fit()
+    log, before = (run / "metrics.jsonl").read_bytes(), digest(first)
+    (run / "model" / "config.json").unlink()
+    resumed = Trainer.resume(run, progress=False)
+    gan = resumed.fit()
+    assert digest(resumed) == before
+    assert (run / "metrics.jsonl").read_bytes() == log
+    assert torch.equal(ganzoo.load(run / "model").sample(3, seed=0), gan.sample(3, seed=0))
+
+
+def test_a_larger_budget_goes_on_and_is_said(tmp_path, caplog):
+    run = tmp_path / "run"
+    trainer(run, steps=3).fit()
+    edit(run, lambda config: config["training"].update(images=80))
+    resumed = Trainer.resume(run, progress=False)
+    assert "training.images was 48 and is 80; going on with the new value" in warnings_of(caplog)
+    resumed.fit()
+    longer = trainer(steps=5)
+    longer.fit()
+    assert same(longer.gan.networks.state_dict(), resumed.gan.networks.state_dict())
+
+
+# What may not change
+
+
+def edit(run, change):
+    """Change a run's config.toml."""
+    config = tomllib.loads((run / "config.toml").read_text())
+    change(config)
+    (run / "config.toml").write_text(tomli_w.dumps(config))
+
+
+def edit_state(run, change):
+    """Change state.json of the newest checkpoint, and its manifest to match."""
+    folder = run / "checkpoints" / (run / "checkpoints" / "latest").read_text().strip()
+    state = json.loads((folder / "state.json").read_text())
+    change(state)
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "MANIFEST.json").write_bytes(_manifest(folder))
+
+
+def put(*path_and_value):
+    *path, last, value = path_and_value
+
+    def change(config):
+        for key in path:
+            config = config[key]
+        config[last] = value
+
+    return change
+
+
+def drop(*path):
+    *path, last = path
+
+    def change(config):
+        for key in path:
+            config = config[key]
+        del config[last]
+
+    return change
+
+
+# An edit of config.toml, and what the refusal or (for the last few) the warning names.
+CONFIG_EDITS = {
+    "learning rate": (put("training", "learning_rate", 1e-3), "training.learning_rate was 0.0002 and is 0.001"),
+    "batch size": (put("training", "batch_size", 8), "training.batch_size"),
+    "seed": (put("training", "seed", 1), "training.seed was 0 and is 1"),
+    "optimizer": (put("training", "optimizer", "sgd"), "training.optimizer was 'adam' and is 'sgd'"),
+    "precision": (put("training", "precision", "bf16"), "training.precision"),
+    "discriminator steps": (put("training", "discriminator_steps", 2), "training.discriminator_steps"),
+    "half-life": (put("training", "ema_half_life_images", 5), "training.ema_half_life_images"),
+    "decay": (put("training", "learning_rate_decay", "linear"), "training.learning_rate_decay"),
+    "reuse": (put("training", "reuse_fakes", False), "training.reuse_fakes"),
+    "a default left out": (drop("training", "beta1"), "training.beta1"),
+    "unknown setting": (put("training", "batchsize", 8), "did you mean 'batch_size'"),
+    "wrong type": (put("training", "batch_size", "8"), "batch_size is '8'"),
+    "objective": (put("objective", "minimax"), "objective was 'non_saturating' and is 'minimax'"),
+    "unknown objective": (put("objective", "nothing_such"), "nothing_such"),
+    "objective's origin": (put("objective_is_registered", False), "objective=..."),
+    "architecture": (put("model", "architecture", "dcgan"), "dcgan"),
+    "width": (put("model", "args", "generator_widths", [9]), "model.args.generator_widths was [8] and is [9]"),
+    "another model key": (put("model", "arguments", {"x": 1}), "model.arguments.x"),
+    "data": (put("data", "source", "grid"), "data.source was 'ring' and is 'grid'"),
+    "data's fingerprint": (put("data", "fingerprint", "0" * 64), "data.fingerprint"),
+    "data's size": (put("data", "samples", 5), "data.samples was 100000 and is 5"),
+    "a section gone": (drop("training"), "lacks 'training'"),
+    "data gone": (drop("data"), "lacks 'data'"),
+    "a new section": (put("traning", {"seed": 1}), "traning.seed was None and is 1"),
+    "budget": (put("training", "images", 10_000), "training.images was 96 and is 10000"),
+    "log interval": (put("training", "log_every_images", 32), "training.log_every_images was 1 and is 32"),
+    "kept": (put("training", "keep_checkpoints", 5), "training.keep_checkpoints was 2 and is 5"),
+    "version": (put("ganzoo", "0.0.1"), "ganzoo was"),
+}
+
+# An edit of state.json with a manifest to match.
+STATE_EDITS = {
+    "threads": (put("environment", "threads", 64), "threads was 64 and is"),
+    "torch": (put("environment", "torch", "2.0"), "torch was 2.0 and is"),
+    "python": (put("environment", "python", "3.8"), "python was 3.8 and is"),
+    "processor": (put("environment", "processor", "Z80"), "processor was Z80 and is"),
+    "no environment": (drop("environment"), "torch was None and is"),
+    "setting": (put("config", "training", "seed", 7), "training.seed was 7 and is 0"),
+    "no config": (drop("config"), "and is"),
+    "schema": (put("schema", 2), "it has schema 2, and this version reads 1"),
+    "images": (put("images", 16), "it is of 16 images"),
+    "step": (put("step", 1), "which are not 1 steps"),
+    "no step": (drop("step"), "'step'"),
+    "no optimizer": (drop("optimizer_groups"), "'optimizer_groups'"),
+    "another optimizer": (put("optimizer_groups", "generator", [{}, {}]), "another optimizer"),
+    "a stray number": (put("optimizer_numbers", {"optimizer.generator.99.step": 1}), "another optimizer"),
+}
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory):
+    run = tmp_path_factory.mktemp("cut") / "run"
+    stop_at(trainer(run, checkpoint_every_images=32), 3)
+    return run
+
+
+def said(run, caplog):
+    """Resume, and return the refusal or the warnings."""
+    caplog.set_level(logging.WARNING)
+    try:
+        Trainer.resume(run, progress=False)
+    except GanzooError as error:
+        return [*warnings_of(caplog), str(error)]
+    return warnings_of(caplog)
+
+
+def copy_of(run, tmp_path):
+    import shutil
+
+    return shutil.copytree(run, tmp_path / "run")
+
+
+def test_nothing_is_said_of_an_unchanged_run(cut, caplog):
+    assert said(cut, caplog) == []
+
+
+@pytest.mark.parametrize("name", CONFIG_EDITS)
+def test_an_edited_config_is_refused_or_warned_of_by_name(cut, tmp_path, caplog, name):
+    change, expected = CONFIG_EDITS[name]
+    run = copy_of(cut, tmp_path)
+    edit(run, change)
+    messages = said(run, caplog)
+    assert any(expected in message for message in messages), messages
+    assert not any(re.search(r"Traceback|KeyError", message) for message in messages)
+
+
+@pytest.mark.parametrize("name", STATE_EDITS)
+def test_an_edited_state_is_refused_or_warned_of_by_name(cut, tmp_path, caplog, name):
+    change, expected = STATE_EDITS[name]
+    run = copy_of(cut, tmp_path)
+    edit_state(run, change)
+    messages = said(run, caplog)
+    assert any(expected in message for message in messages), messages
+
+
+def test_another_number_of_threads_is_warned_of(cut, tmp_path, caplog):
+    run = copy_of(cut, tmp_path)
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        messages = said(run, caplog)
+    finally:
+        torch.set_num_threads(before)
+    assert messages == [f"threads was {before} and is {before + 1}; results may differ in the last digits"]
+
+
+def test_a_config_that_cannot_be_read(cut, tmp_path):
+    run = copy_of(cut, tmp_path)
+    (run / "config.toml").write_text("this is no toml")
+    with pytest.raises(RunError, match=r"config\.toml' cannot be read"):
+        Trainer.resume(run)
+    (run / "config.toml").unlink()
+    with pytest.raises(RunError, match="holds no run"):
+        Trainer.resume(run)
+
+
+# What came from Python
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"data": points()}, "data"),
+        ({"model": plain_gan()}, "model"),
+        ({"model": plain_gan(), "data": points()}, "data and model"),
+    ],
+)
+def test_what_only_python_holds_must_be_given_again(tmp_path, changes, missing):
+    run = tmp_path / "run"
+    stop_at(trainer(run, **changes, checkpoint_every_images=16), 2)
+    asked = ", ".join(f"{name}=..." for name in missing.split(" and "))
+    with pytest.raises(RunError, match=rf"its own {missing}; go on with ganzoo.Trainer.resume\(.*, {asked}\)"):
+        Trainer.resume(run)
+    resumed = Trainer.resume(run, **changes, progress=False)
+    assert resumed.images == 32
+    resumed.fit()
+
+
+class Mine(NonSaturating):
+    """An objective that no registry knows."""
+
+
+def test_an_objective_of_ones_own_must_be_given_again(tmp_path):
+    run = tmp_path / "run"
+    stop_at(trainer(run, objective=Mine()), 2)
+    with pytest.raises(RunError, match=r"with its own objective; go on with .*objective=\.\.\."):
+        Trainer.resume(run)
+    with pytest.raises(RunError, match="objective was 'Mine' and is 'non_saturating'"):
+        Trainer.resume(run, objective="non_saturating")
+    assert Trainer.resume(run, objective=Mine()).objective.adversarial == Mine()
+
+
+class MyStep(AdversarialStep):
+    """A step of one's own."""
+
+
+def test_a_step_of_ones_own_must_be_given_again(tmp_path):
+    run = tmp_path / "run"
+    prepared = trainer()
+    step = MyStep(prepared.gan, prepared.objective, prepared.settings)
+    stop_at(trainer(run, model=prepared.gan, step=step), 1)
+    with pytest.raises(RunError, match=r"with its own step; go on with .*step=\.\.\."):
+        Trainer.resume(run)
+    assert Trainer.resume(run, step=step, model=prepared.gan).step is step
+
+
+def test_a_step_is_not_exchanged(cut, tmp_path):
+    prepared = trainer()
+    with pytest.raises(RunError, match="step was None and is 'MyStep'"):
+        Trainer.resume(copy_of(cut, tmp_path), step=MyStep(prepared.gan, prepared.objective, prepared.settings))
+
+
+def test_a_partly_frozen_model_must_be_given_again(tmp_path):
+    run = tmp_path / "run"
+    prepared = trainer()
+    prepared.gan.discriminator.layers[0].requires_grad_(False)
+    stop_at(trainer(run, model=prepared.gan, checkpoint_every_images=16), 2)
+    with pytest.raises(RunError, match=r"with its own model; go on with .*model=\.\.\."):
+        Trainer.resume(run)
+    with pytest.raises(RunError, match=r"model.frozen was \['discriminator"):
+        Trainer.resume(run, model=trainer().gan)
+    again = trainer().gan
+    again.discriminator.layers[0].requires_grad_(False)
+    assert Trainer.resume(run, model=again).images == 32
+
+
+def test_other_networks_are_refused(tmp_path):
+    run = tmp_path / "run"
+    stop_at(trainer(run, model=plain_gan()), 1)
+    other = plain_gan()
+    other.generator[0] = torch.nn.Linear(4, 8, bias=False)
+    with pytest.raises(CheckpointError, match=r"of other networks or another optimizer.*unexpected '0\.bias'"):
+        Trainer.resume(run, model=other)
+
+
+def test_other_data_is_refused(tmp_path):
+    run = tmp_path / "run"
+    stop_at(trainer(run, data=points()), 1)
+    with pytest.raises(RunError, match=r"data\.fingerprint was"):
+        Trainer.resume(run, data=points(seed=1))
+
+
+def test_a_resumed_run_falls_back_when_the_newest_is_damaged(tmp_path, caplog, whole):
+    run = tmp_path / "run"
+    stop_at(trainer(run, steps=10, checkpoint_every_images=32, **FAMILIES["mlp"]), 7)
+    (run / "checkpoints" / "000000096" / "state.safetensors").write_bytes(b"")
+    resumed = Trainer.resume(run, data=points(), progress=False)
+    assert resumed.images == 64
+    assert "checkpoint 000000096 cannot be used" in caplog.text
+    resumed.fit()
+    assert (digest(resumed), lines(run)) == whole("mlp")
+    assert CheckpointStore(run / "checkpoints", 2).names() == ["000000128", "000000160"]

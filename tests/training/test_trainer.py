@@ -1,0 +1,356 @@
+import fcntl
+import threading
+import tomllib
+
+import pytest
+import torch
+from PIL import Image
+from small import WIDTHS, copied, digest, lines, pictures, plain_gan, points, same, stop_at, trainer
+from torch import nn
+
+import ganzoo
+from ganzoo import GAN, Trainer
+from ganzoo.data.toy import RING_MODES, mode_coverage
+from ganzoo.errors import ConfigError, InputError, ObjectiveError, RunError, UnknownNameError, WeightsError
+from ganzoo.training import resuming
+from ganzoo.training.trainer import CHANNELS_LAST_FROM
+
+LOG_KEYS = {
+    "images",
+    "step",
+    "discriminator_loss",
+    "discriminator_gradient_norm",
+    "generator_loss",
+    "generator_gradient_norm",
+    "real_score",
+    "fake_score",
+    "images_per_second",
+}
+
+
+# One seed, one result
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "bf16"}, {"objective": "non_saturating + label_noise(0.7, 0.9)"}]
+)
+def test_two_runs_with_one_seed_are_bit_identical(changes):
+    first, second, other = (trainer(steps=4, seed=seed, **changes) for seed in (1, 1, 2))
+    for run in (first, second, other):
+        torch.manual_seed(id(run) % 1000)  # the caller's own randomness has no part in it
+        run.fit()
+    assert digest(first) == digest(second)
+    assert digest(first) != digest(other)
+
+
+def test_preparing_a_run_leaves_the_callers_randomness_alone():
+    state = torch.get_rng_state()
+    trainer()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_dropout_is_drawn_from_the_seed():
+    model_args = {"discriminator_dropout": 0.5}
+    first, second = (trainer(steps=3, model_args=model_args) for _ in range(2))
+    first.fit()
+    torch.rand(7)
+    second.fit()
+    assert digest(first) == digest(second)
+
+
+# A run's folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run = tmp_path_factory.mktemp("finished") / "run"
+    prepared = trainer(
+        run, steps=10, log_every_images=32, sample_every_images=80, checkpoint_every_images=48, keep_checkpoints=3
+    )
+    return run, prepared, prepared.fit()
+
+
+def test_the_config_says_everything(finished):
+    run, prepared, _ = finished
+    config = tomllib.loads((run / "config.toml").read_text())
+    assert config["objective"] == "non_saturating"
+    assert config["model"]["architecture"] == "mlp"
+    assert config["model"]["args"]["generator_widths"] == [8]
+    assert config["data"]["source"] == "ring"
+    assert config["data"]["fingerprint"] == prepared.table.fingerprint()
+    assert config["training"]["precision"] in ("fp32", "bf16")
+    assert config["training"]["device"] == str(prepared.gan.device)
+    assert "auto" not in config["training"].values()
+    assert set(config["training"]) == set(prepared.settings.to_dict())
+
+
+def test_the_config_is_enough_to_start_again(finished, tmp_path):
+    run, prepared, _ = finished
+    config = tomllib.loads((run / "config.toml").read_text())
+    again = resuming.arguments(config, run, data=None, objective=None, model=None, step=None)
+    second = Trainer(run=tmp_path / "again", progress=False, **again)
+    second.fit()
+    assert digest(second) == digest(prepared)
+    assert (tmp_path / "again" / "config.toml").read_bytes() == (run / "config.toml").read_bytes()
+
+
+def test_the_log_has_a_line_an_interval(finished):
+    run, _, _ = finished
+    found = lines(run)
+    assert [line["images"] for line in found] == [32, 64, 96, 128, 160]
+    assert [line["step"] for line in found] == [2, 4, 6, 8, 10]
+    for line in found:
+        assert LOG_KEYS - {"images_per_second"} <= set(line)
+        assert all(isinstance(value, int | float) for value in line.values())
+        assert 0 <= line["real_score"] <= 1
+    assert '"images_per_second"' in (run / "metrics.jsonl").read_text()
+
+
+def test_pictures_are_named_by_images_and_show_the_same_latents(finished):
+    run, _, _ = finished
+    found = sorted(path.name for path in (run / "samples").iterdir())
+    assert found == ["000000000.png", "000000080.png", "000000160.png"]
+    drawn = [Image.open(run / "samples" / name).convert("RGB") for name in found]
+    assert len({picture.size for picture in drawn}) == 1
+    assert drawn[0].tobytes() != drawn[2].tobytes()
+
+
+def test_checkpoints_are_kept_and_the_last_state_is_one_of_them(finished):
+    run, _, _ = finished
+    names = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert names == ["000000096", "000000144", "000000160", "latest"]
+    assert (run / "checkpoints" / "latest").read_text() == "000000160\n"
+
+
+def test_the_model_loads_and_samples_as_the_returned_gan(finished):
+    run, prepared, gan = finished
+    loaded = ganzoo.load(run / "model", discriminator=True)
+    assert torch.equal(loaded.sample(8, seed=1), gan.sample(8, seed=1))
+    assert torch.equal(loaded.sample(8, seed=1), prepared.result().sample(8, seed=1))
+    assert same(loaded.discriminator.state_dict(), gan.discriminator.state_dict())
+    assert loaded.config.training["objective"] == "non_saturating"
+    assert loaded.config.training["images_shown"] == 160
+    assert torch.equal(loaded.to_data(torch.ones(1, 2)), prepared.table.to_data(torch.ones(1, 2)))
+    assert (run / "model" / "README.md").is_file()
+
+
+def test_nothing_half_written_is_left(finished):
+    run, _, _ = finished
+    assert not list(run.rglob("*.tmp-*"))
+    assert {path.name for path in run.iterdir()} == {
+        ".lock",
+        "config.toml",
+        "metrics.jsonl",
+        "samples",
+        "checkpoints",
+        "model",
+    }
+
+
+def test_half_precision_weights(tmp_path):
+    gan = trainer(tmp_path / "run", steps=2, weights_dtype="float16").fit()
+    loaded = ganzoo.load(tmp_path / "run" / "model")
+    assert loaded.config.networks["generator"].dtype == "float16"
+    assert torch.allclose(loaded.sample(4, seed=0), gan.sample(4, seed=0), atol=1e-2)
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer(steps=2, checkpoint_every_images=16).fit()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_a_run_is_refused(tmp_path):
+    trainer(tmp_path / "run", steps=1).fit()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match="holds a run already; go on with 'ganzoo resume"):
+        trainer(tmp_path / "run", steps=1).fit()
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_checkpoints_without_a_config_are_a_run_too(tmp_path):
+    trainer(tmp_path / "run", steps=1).fit()
+    (tmp_path / "run" / "config.toml").unlink()
+    with pytest.raises(RunError, match="holds a run already"):
+        trainer(tmp_path / "run", steps=1).fit()
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="another process trains in"):
+            trainer(tmp_path / "run", steps=1).fit()
+    trainer(tmp_path / "run", steps=1).fit()
+
+
+def test_a_start_cut_short_can_be_made_again(tmp_path, monkeypatch):
+    """A config is there only once a checkpoint is, so a folder with a config can be resumed."""
+    from ganzoo.training.run import RunFolder
+
+    def fail(*_):
+        raise RuntimeError("cut short")
+
+    monkeypatch.setattr(RunFolder, "create", fail)
+    with pytest.raises(RuntimeError, match="cut short"):
+        trainer(tmp_path / "run", steps=2).fit()
+    monkeypatch.undo()
+    with pytest.raises(RunError, match="holds no run"):
+        Trainer.resume(tmp_path / "run")
+    trainer(tmp_path / "run", steps=2, seed=5).fit()
+
+
+# What does not go together
+
+
+def test_another_shape_is_refused():
+    model = ganzoo.create_model("mlp", sample_shape=[3])
+    with pytest.raises(ConfigError, match=r"samples of shape \(3,\), and ring has \(2,\)"):
+        trainer(model=model)
+
+
+def test_another_number_of_classes_is_refused():
+    model = ganzoo.create_model("mlp", sample_shape=[2], num_classes=3)
+    with pytest.raises(ObjectiveError, match="conditioned on 3 classes, and data has 5"):
+        trainer(model=model, data=points(classes=5))
+    with pytest.raises(ObjectiveError, match="conditioned on 3 classes, and ring has 0"):
+        trainer(model=model)
+
+
+def test_a_conditional_model_needs_labels():
+    with pytest.raises(InputError, match="ring has no labels"):
+        trainer(conditional=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"model": "mlpp"}, UnknownNameError),
+        ({"data": "rung"}, UnknownNameError),
+        ({"objective": "non_saturatin"}, UnknownNameError),
+        ({"objective": "label_smoothing(0.9)"}, ObjectiveError),
+        ({"model_args": {"widths": [3]}}, ConfigError),
+        ({"learning_rat": 0.1}, ConfigError),
+    ],
+)
+def test_refused_before_anything_is_written(tmp_path, changes, error):
+    with pytest.raises(error):
+        trainer(tmp_path / "run", **changes)
+    assert not list(tmp_path.iterdir())
+
+
+# Learning
+
+
+def coverage(gan):
+    return mode_coverage(gan.to_data(gan.sample(1000, seed=0)), RING_MODES, sigma=0.03)
+
+
+def test_learns_the_ring():
+    run = trainer(
+        steps=600,
+        batch_size=128,
+        images=128 * 600,
+        learning_rate=2e-3,
+        ema_half_life_images=2000,
+        log_every_images=10**6,
+        model_args={"latent_dim": 8, "generator_widths": [64, 64], "discriminator_widths": [64, 64]},
+    )
+    modes, share = coverage(run.result())
+    assert (modes, share) <= (2, 0.05)
+    modes, share = coverage(run.fit())
+    assert modes >= 7
+    assert share > 0.25
+
+
+def test_plain_modules_train_and_come_back_as_a_gan(tmp_path):
+    gan = plain_gan()
+    before = copied(gan.networks)
+    run = trainer(tmp_path / "run", model=gan, data=points(), steps=3)
+    trained = run.fit()
+    assert isinstance(trained, GAN)
+    assert trained.sample(5, seed=0).shape == (5, 2)
+    assert not any(module.training for module in trained.modules())
+    assert not same(before, copied(gan.networks))
+    assert not (tmp_path / "run" / "model").exists()
+    assert (tmp_path / "run" / "checkpoints" / "000000048").is_dir()
+    with pytest.raises(WeightsError, match="plain modules are in no registry"):
+        trained.save_pretrained(tmp_path / "model")
+
+
+def test_the_published_generator_is_the_average():
+    run = trainer(steps=5, learning_rate=0.01, ema_half_life_images=100)
+    gan = run.fit()
+    assert same(gan.generator.state_dict(), run.averages["generator"].network.state_dict())
+    assert not same(gan.generator.state_dict(), run.gan.generator.state_dict())
+    assert gan.discriminator is run.gan.discriminator
+
+
+def test_bf16_losses_are_close_to_fp32():
+    def losses(precision):
+        run = trainer(steps=20, precision=precision, learning_rate=1e-3)
+        found = []
+        for _ in range(20):
+            run._train_step()
+            found.append([float(run._monitor.values[f"{role}_loss"]) for role in ("discriminator", "generator")])
+        return torch.tensor(found)
+
+    exact, rounded = losses("fp32"), losses("bf16")
+    assert not torch.equal(exact, rounded)
+    assert torch.allclose(exact, rounded, atol=0.03)
+
+
+def test_conditional_on_bundled_digits():
+    run = trainer(steps=3, data="mnist-test", conditional=True)
+    gan = run.fit()
+    assert gan.condition.num_classes == 10
+    assert gan.sample(3, seed=0, labels=[1, 2, 3]).shape == (3, 1, 28, 28)
+    assert gan.config.sampling.class_names == tuple("0123456789")
+    assert not torch.equal(gan.sample(1, seed=0, labels=1), gan.sample(1, seed=0, labels=2))
+
+
+def test_pictures_train_in_channels_last_from_a_batch_size_up():
+    args = {"base_channels": 4, "latent_dim": 4}
+    run = trainer(model="dcgan", data=pictures(), model_args=args, steps=2, batch_size=CHANNELS_LAST_FROM)
+    run.fit()
+    convolution = next(module for module in run.gan.discriminator.modules() if isinstance(module, nn.Conv2d))
+    average = next(p for p in run.averages["generator"].network.parameters() if p.dim() == 4)
+    assert average.is_contiguous(memory_format=torch.channels_last)
+    small = trainer(model="dcgan", data=pictures(), model_args=args, steps=1, batch_size=8)
+    assert run._memory_format is torch.channels_last
+    assert small._memory_format is torch.contiguous_format
+    assert convolution.weight.dim() == 4
+
+
+def test_more_images_than_a_multiple_of_the_batch_reach_the_budget():
+    run = trainer(images=100, steps=0)
+    run.fit()
+    assert run.images == 112
+
+
+def test_trains_outside_the_main_thread():
+    run = trainer(steps=2)
+    thread = threading.Thread(target=run.fit)
+    thread.start()
+    thread.join(30)
+    assert run.images == 32
+
+
+def test_an_interrupted_run_without_a_folder_can_go_on():
+    from small import at_step
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    run = at_step(trainer(steps=4, model_args=WIDTHS), 2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert run.images == 32
+    run.step.begin = type(run.step).begin.__get__(run.step)
+    run.fit()
+    assert run.images == 64
+
+
+def test_a_stopped_run_has_no_finished_model(tmp_path):
+    stop_at(trainer(tmp_path / "run", checkpoint_every_images=16), 3)
+    assert not (tmp_path / "run" / "model").exists()
