@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ganzoo import errors as errors
     from ganzoo.gan import GAN as GAN
     from ganzoo.hookspecs import hookimpl as hookimpl
+    from ganzoo.metrics.evaluation import evaluate as evaluate
     from ganzoo.plugins import list_plugins as list_plugins
     from ganzoo.training.trainer import Trainer as Trainer
     from ganzoo.zoo import create_loss as create_loss
@@ -29,6 +30,7 @@ _MODULE_OF = {
     "create_loss": "ganzoo.zoo",
     "create_model": "ganzoo.zoo",
     "create_objective": "ganzoo.zoo",
+    "evaluate": "ganzoo.metrics.evaluation",
     "hookimpl": "ganzoo.hookspecs",
     "list_architectures": "ganzoo.zoo",
     "list_datasets": "ganzoo.zoo",

@@ -77,6 +77,10 @@ class DivergenceError(GanzooError, ArithmeticError):
     exit_code = 3
 
 
+class MissingExtraError(GanzooError, ImportError):
+    """A package that only an extra installs is absent."""
+
+
 class ModeCollapseWarning(UserWarning):
     """A generator's samples have become nearly alike."""
 

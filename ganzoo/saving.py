@@ -43,7 +43,23 @@ def save_model(
         digest = hashlib.sha256(contents[file]).hexdigest()
         saved[name] = replace(config.networks[name], file=file, sha256=digest, dtype=stored_name)
     described = replace(config, networks=saved)
-    contents["README.md"] = card.model_card(described, picture=(folder / card.PICTURE).exists()).encode()
-    contents["config.json"] = described.to_json(ganzoo.__version__).encode()
+    described.to_json(ganzoo.__version__)  # refuses what JSON cannot say while nothing is written yet
     for file, content in contents.items():
         files.write_bytes(folder / file, content)
+    write_description(folder, described)
+
+
+def write_description(folder: Path, config: ModelConfig) -> None:
+    """Write a model folder's card and config.json, which belong to the weights that are there.
+
+    Args:
+        folder: The folder.
+        config: What the folder holds.
+
+    Raises:
+        ConfigError: The config holds what JSON cannot say; nothing is written.
+        OutputError: The folder cannot be written.
+    """
+    text = config.to_json(ganzoo.__version__)
+    files.write_text(folder / "README.md", card.model_card(config, picture=(folder / card.PICTURE).exists()))
+    files.write_text(folder / "config.json", text)

@@ -1,8 +1,11 @@
 """`ganzoo evaluate`: what a model's samples are worth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
+
+from ganzoo.errors import InputError
 
 
 @click.command(short_help="Measure a model's samples against real data.")
@@ -18,8 +21,16 @@ import click
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The samples' seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("--record", is_flag=True, help="Write the numbers into the card of MODEL, a local-dir:PATH.")
 def evaluate(
-    model: str, data: str, features: tuple[str, ...], samples: int | None, seed: int, as_json: bool, out: Path | None
+    model: str,
+    data: str,
+    features: tuple[str, ...],
+    samples: int | None,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
+    record: bool,
 ) -> None:
     """Measure the samples of MODEL, a name that `ganzoo list` shows or local-dir:PATH, against real data.
 
@@ -30,10 +41,17 @@ def evaluate(
     With --json, prints an object with the keys model, data, measurements (an array of objects with the keys name,
     value, floor, ceiling, deviation, better, detail and protocol), class_shares and notes.
     """
-    from ganzoo import files
+    from ganzoo import files, saving, zoo
     from ganzoo.metrics import evaluate as measure
+    from ganzoo.sources import parse_source
 
+    if record and parse_source(model).kind != "folder":
+        raise InputError(f"--record was given for {model!r}; it takes a folder of your own, as local-dir:PATH")
     report = measure(model, data, features=features or None, samples=samples, seed=seed)
     if out is not None:
         files.write_text(out, report.to_json())
+    if record:
+        folder = zoo.locate(model)
+        measured = report.to_dict()["measurements"]
+        saving.write_description(folder, replace(zoo.read_config(folder), metrics=list(measured)))
     click.echo(report.to_json() if as_json else str(report), nl=not as_json)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganzoo.errors import GanzooError, InputError
+from ganzoo.errors import InputError
 
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
@@ -33,10 +33,6 @@ _ANSWERS = {
     "precision": "precision",
     "recall": "recall",
 }
-
-
-class MissingExtraError(GanzooError, ImportError):
-    """A package that only an extra installs is absent."""
 
 
 def compare(generated: Tensor, real: Tensor, metrics: Collection[str] = tuple(_REQUESTS)) -> dict[str, float]:

@@ -41,9 +41,19 @@ def describe_run(
 
 
 def describe_model(
-    gan: GAN, objective: Objective, table: Table, settings: Settings, notes: Notes, images: int
+    gan: GAN, objective: Objective, table: Table, settings: Settings, notes: Notes, images: int, seconds: float
 ) -> ModelConfig:
-    """Return the config of the trained model: its networks, what its samples mean, and how it was trained."""
+    """Return the config of the trained model: its networks, what its samples mean, and how it was trained.
+
+    Args:
+        gan: The networks.
+        objective: What they were trained with.
+        table: What they were trained on.
+        settings: How they were trained.
+        notes: `recipe` and `license`, where the run has them.
+        images: How many images the discriminator was shown as real.
+        seconds: How long that took.
+    """
     sampling = SamplingConfig(
         sample_shape=table.sample_shape,
         scale=table.scale,
@@ -57,6 +67,8 @@ def describe_model(
         "data": table.name,
         "data_samples": len(table),
         "images_shown": images,
+        "seconds": round(seconds),
+        "threads": torch.get_num_threads(),
         **{key: value for key, value in settings.to_dict().items() if key not in HOUSEKEEPING},
     }
     license_ = notes.get("license") or ({"data": table.license} if table.license else {})

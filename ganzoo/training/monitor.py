@@ -13,16 +13,28 @@ REMEDIES = "try a smaller learning_rate, a penalty such as + r1(gamma=1), or pre
 
 
 class Monitor:
-    """Collects a step's losses, logits and gradient norms as tensors, and reads them when a line is due."""
+    """Collects a step's losses, logits and gradient norms as tensors, and reads them when a line is due.
+
+    Attributes:
+        values: Scalars of the latest step, by name.
+        earlier_seconds: How long earlier lives of the run trained.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, Tensor] = {}
+        self.earlier_seconds = 0.0
         self._images = 0
-        self._since = time.monotonic()
+        self._began = self._since = time.monotonic()
 
     def start(self, images: int) -> None:
-        """Begin to measure speed at so many images."""
-        self._images, self._since = images, time.monotonic()
+        """Begin to measure time and speed at so many images."""
+        self._images, self._began = images, time.monotonic()
+        self._since = self._began
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has trained, in all its lives."""
+        return self.earlier_seconds + time.monotonic() - self._began
 
     def line(self, images: int, step: int, statistics: Mapping[str, Tensor]) -> dict[str, Any]:
         """Read the collected values, and the speed since the last line.

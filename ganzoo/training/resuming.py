@@ -44,6 +44,7 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
     state = {
         "images": trainer.images,
         "step": trainer.images // trainer.settings.images_per_step,
+        "seconds": trainer.monitor.seconds,
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
         "environment": environment(),
@@ -74,6 +75,7 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             values = _below({**state["optimizer_numbers"], **tensors}, f"optimizer.{player.role}.")
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))
+        trainer.monitor.earlier_seconds = float(state["seconds"])
     except (WeightsError, KeyError, IndexError, TypeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
     return step

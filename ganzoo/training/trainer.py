@@ -1,5 +1,6 @@
 """The one trainer: it alone does backward, optimizer steps, averaging and files."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -10,8 +11,11 @@ import torch
 from tqdm import tqdm
 
 from ganzoo import randomness
+from ganzoo.card import PICTURE
 from ganzoo.config import build_config
 from ganzoo.data.loading import Data, open_data
+from ganzoo.data.render import save_png
+from ganzoo.errors import InputError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
@@ -107,7 +111,7 @@ class Trainer:
             for name, network in self.generator.networks.items()
         }
         self._order = DataOrder(len(self.table), self.settings.batch_size, self.settings.seed)
-        self._monitor = Monitor()
+        self.monitor = Monitor()
         self._health = Health(self.table)
         self._recorder = Recorder(self.run, self.settings.keep_checkpoints)
         self._interrupts = Interrupts()
@@ -145,7 +149,7 @@ class Trainer:
             bar = stack.enter_context(self._bar())
             for network in self.gan.networks.values():
                 train_mode(network)
-            self._monitor.start(self.images)
+            self.monitor.start(self.images)
             while self._index < self.settings.steps and self._interrupts.received is None:
                 self._train_step()
                 bar.update(self.settings.images_per_step)
@@ -154,7 +158,7 @@ class Trainer:
             self._save()
             is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
             if self.run and is_saved_for_others and self._interrupts.received is None:
-                self.result().save_pretrained(self.run.model, dtype=getattr(torch, self.settings.weights_dtype))
+                self._publish(self.run)
             if self._interrupts.received is not None:
                 self._interrupts.leave()
         return self.result().eval()
@@ -182,7 +186,7 @@ class Trainer:
 
     def _train_step(self) -> None:
         settings, index = self.settings, self._index
-        # Dropout draws from it. On a CPU not torch.manual_seed, which spends 0.2 ms on noting the stack for other devices.
+        # Dropout draws from it. torch.manual_seed would spend 0.2 ms on noting the stack for devices it has not met.
         every_generator = torch.default_generator if settings.device == "cpu" else torch
         every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global"))
         self.step.begin(index)
@@ -192,12 +196,12 @@ class Trainer:
             rows = self._order.batch(index * settings.discriminator_steps + number)
             batch = self.table.batch(rows, device=settings.device, memory_format=self._memory_format)
             losses = self.step.discriminator_losses(batch)
-            self._monitor.values |= self.discriminator.update(
+            self.monitor.values |= self.discriminator.update(
                 losses, index, weight=settings.discriminator_weight, decay=decay, check=check
             )
         with self.discriminator.frozen():
             losses = self.step.generator_losses(batch)
-            self._monitor.values |= self.generator.update(losses, index, decay=decay, check=check)
+            self.monitor.values |= self.generator.update(losses, index, decay=decay, check=check)
         for average in self.averages.values():
             average.update()
         self._index += 1
@@ -207,7 +211,7 @@ class Trainer:
 
     def _record(self, bar: "tqdm[Any]") -> None:
         if self._is_due(self.settings.log_every_images, self._index):
-            line = self._monitor.line(self.images, self._index, self.step.statistics)
+            line = self.monitor.line(self.images, self._index, self.step.statistics)
             line["spread"] = self._health.relative_spread(self.result().sample(BATCH, seed=self.settings.seed))
             self._health.watch(line)
             bar.set_postfix(D=f"{line['discriminator_loss']:.3f}", G=f"{line['generator_loss']:.3f}", refresh=False)
@@ -232,11 +236,19 @@ class Trainer:
         if self._recorder.unsaved:
             raise self._recorder.unsaved
 
+    def _publish(self, run: RunFolder) -> None:
+        gan = self.result()
+        with contextlib.suppress(InputError):  # samples of a shape that cannot be drawn
+            save_png(gan.draw(seed=0), run.model / PICTURE)
+        gan.save_pretrained(run.model, dtype=getattr(torch, self.settings.weights_dtype))
+
     def result(self) -> GAN:
         """Return the GAN as it would be published now: averaged generators, and the discriminators themselves."""
         networks = dict(self.gan.networks.items())
         networks |= {name: average.network for name, average in self.averages.items()}
-        config = describe_model(self.gan, self.objective, self.table, self.settings, self.notes, self.images)
+        config = describe_model(
+            self.gan, self.objective, self.table, self.settings, self.notes, self.images, self.monitor.seconds
+        )
         return GAN(networks, config=config, latent_dim=self.gan.latent_dim)
 
     def config(self) -> dict[str, Any]:

@@ -16,11 +16,12 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 BATCH = 16
 INTERVAL = 5 * BATCH  # images between two checkpoints
-STEPS = 60
+STEPS = 40
 ENDLESS = 10**7  # steps of a run that only a signal ends
 
 
@@ -108,7 +109,7 @@ class Fault:
         """Watch this process."""
         from ganzoo.training.checkpoints import CheckpointStore
 
-        save, fsync, write_bytes = CheckpointStore.save, os.fsync, Path.write_bytes
+        save, fsync = CheckpointStore.save, os.fsync
 
         def faulty_save(store, *arguments):
             self.saves += 1
@@ -140,7 +141,6 @@ class Fault:
                 file.write(content[len(content) // 2 :])
 
         CheckpointStore.save, os.fsync, Path.write_bytes = faulty_save, faulty_fsync, faulty_write
-        assert write_bytes
         sys.addaudithook(lambda event, _: self.strike(event))
 
     def strike(self, event):
@@ -157,36 +157,46 @@ class Fault:
 
 def serve():
     """Start the trials that standard input asks for, one JSON object a line."""
+    import tempfile
+
     import torch
 
-    import ganzoo.cli.train
-    import ganzoo.data.toy
-    import ganzoo.models.mlp
-    import ganzoo.training.trainer  # noqa: F401
+    from ganzoo.cli import main
 
     torch.set_num_threads(1)
+    with contextlib.ExitStack() as quiet:  # what is imported only while a run goes on, the children need not import
+        quiet.enter_context(contextlib.redirect_stdout(StringIO()))
+        quiet.enter_context(contextlib.redirect_stderr(StringIO()))
+        quiet.enter_context(contextlib.suppress(SystemExit))
+        main(arguments(Path(quiet.enter_context(tempfile.TemporaryDirectory())) / "run", 1))
+    copiers = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "start" in request:
+            # Through a pipe, because a limit on the size of files would hit what is printed too.
+            with Path(request["start"].pop("output")).open("ab") as printed:
+                copier = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=printed)
             pid = os.fork()
             if pid == 0:
-                _child(**request["start"])
+                _child(copier.stdin.fileno(), **request["start"])
+            copier.stdin.close()
+            copiers[pid] = copier
             answer = {"pid": pid}
         elif "wait" in request:
             _, status = os.waitpid(request["wait"], 0)
+            copiers.pop(request["wait"]).wait()
             answer = {"code": os.waitstatus_to_exitcode(status)}
         else:
             answer = {"ready": True}
         print(json.dumps(answer), flush=True)
 
 
-def _child(line, output, fault, mount):
+def _child(output, line, fault, mount):
     code = 70
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(written, 1)
-        os.dup2(written, 2)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if mount:
             folder, size = mount
