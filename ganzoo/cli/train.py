@@ -105,9 +105,8 @@ def finish(trainer: Any) -> None:
         f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}", err=True
     )
     trainer.fit()
-    click.echo(
-        f"the model is in {trainer.run.model}; look at it with: ganzoo sample local-dir:{trainer.run.model} --out samples.png"
-    )
+    model = trainer.run.model
+    click.echo(f"the model is in {model}; look at it with: ganzoo sample local-dir:{model} --out samples.png")
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganzoo.errors import InputError
+from ganzoo.errors import InputError, MissingExtraError
 
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000

@@ -3,8 +3,8 @@ import sys
 import pytest
 import torch
 
-from ganzoo.errors import InputError
-from ganzoo.metrics.fidelity import MissingExtraError, compare, fidelity_version
+from ganzoo.errors import InputError, MissingExtraError
+from ganzoo.metrics.fidelity import compare, fidelity_version
 
 
 def standard(n, dimension, seed=0):
