@@ -1,8 +1,8 @@
 """The long campaigns: many kills, signals and damaged checkpoints, and a soak; run by hand.
 
-    python -m tests.campaigns.checkpoints --kills 100 --signals 200 --mutations 10000
-    python -m tests.campaigns.checkpoints --replay kills:17
-    python -m tests.campaigns.checkpoints soak --minutes 120
+    python tests/campaigns/checkpoints.py --kills 100 --signals 200 --mutations 10000
+    python tests/campaigns/checkpoints.py --replay kills:17
+    python tests/campaigns/checkpoints.py soak --minutes 120
 
 Each trial is a function of its seed. The report has one row for each group of trials that struck alike, with their
 seeds; a failed trial has a row of its own, with what was wrong.
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults import harness
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
+import harness  # noqa: E402
 
 CRASHED_SAVES = (1, 4)  # the first save of a run, and the first that removes older checkpoints
 
@@ -138,7 +139,7 @@ def commit():
 
 def main():
     """Run what was asked for and write the report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.checkpoints", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python tests/campaigns/checkpoints.py", description=__doc__.splitlines()[0])
     parser.add_argument("mode", nargs="?", choices=["trials", "soak"], default="trials")
     parser.add_argument("--kills", type=int, default=0, help="kill -9 at random moments (A1)")
     parser.add_argument("--crashes", type=int, default=-1, help="crash at so many operations of a save (A2); all: -1")
@@ -174,7 +175,7 @@ def main():
             rows = [row for group, some in seeds.items() for row in conduct(group, list(some), folder, site)]
             nursery.close()
     report = {
-        "command": f"python -m tests.campaigns.checkpoints {' '.join(sys.argv[1:])}".strip(),
+        "command": f"python tests/campaigns/checkpoints.py {' '.join(sys.argv[1:])}".strip(),
         "commit": commit(),
         "seconds": round(time.monotonic() - started),
         "failed": sum(row["outcome"] != "ok" for row in rows),

@@ -220,7 +220,7 @@ def test_discriminator_weight_scales_the_discriminators_gradient_alone():
     def gradients(weight):
         run = started(steps=1, optimizer="sgd", beta1=0.0, learning_rate=1e-9, discriminator_weight=weight)
         run._train_step()
-        values = run._monitor.values
+        values = run.monitor.values
         return float(values["discriminator_gradient_norm"]), float(values["generator_gradient_norm"])
 
     (full, generator), (half, same_generator) = gradients(1.0), gradients(0.5)

@@ -292,7 +292,7 @@ def test_bf16_losses_are_close_to_fp32():
         found = []
         for _ in range(20):
             run._train_step()
-            found.append([float(run._monitor.values[f"{role}_loss"]) for role in ("discriminator", "generator")])
+            found.append([float(run.monitor.values[f"{role}_loss"]) for role in ("discriminator", "generator")])
         return torch.tensor(found)
 
     exact, rounded = losses("fp32"), losses("bf16")
