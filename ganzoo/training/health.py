@@ -12,6 +12,7 @@ from ganzoo.errors import DiscriminatorWonWarning, ModeCollapseWarning
 
 BATCH = 64  # how many fixed samples are compared
 COLLAPSED_BELOW = 0.1  # part of the data's own mean pairwise distance
+SETTLED_AFTER = 50_000  # images; before, samples of barely trained weights are alike, and nothing has collapsed
 CERTAIN = 0.999  # a mean probability the discriminator gives only once the generator learns nothing from it
 PATIENCE = 10  # lines of the log in a row: a tenth of the budget, unless it is logged otherwise
 
@@ -38,7 +39,7 @@ class Health:
         Args:
             line: A line of the log, with `spread`, and `real_score` and `fake_score` where the step gives logits.
         """
-        collapsed = line["spread"] < COLLAPSED_BELOW
+        collapsed = line["spread"] < COLLAPSED_BELOW and line["images"] >= SETTLED_AFTER
         won = line.get("real_score", 0.0) > CERTAIN and line.get("fake_score", 1.0) < 1 - CERTAIN
         images = line["images"]
         self._note(

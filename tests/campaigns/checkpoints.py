@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
-import harness  # noqa: E402
+import harness
 
 CRASHED_SAVES = (1, 4)  # the first save of a run, and the first that removes older checkpoints
 
