@@ -14,7 +14,7 @@ from ganzoo import randomness, saving
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import to_data
 from ganzoo.errors import InputError
-from ganzoo.models.architecture import Condition
+from ganzoo.models.architecture import Condition, call, condition_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -286,18 +286,6 @@ class GAN(nn.Module):
             OutputError: The folder cannot be written.
         """
         saving.save_model(self.networks, self.config, Path(directory), dtype)
-
-
-def condition_of(network: nn.Module) -> Condition:
-    """Return what a network declares to be conditioned on; nothing for a plain module."""
-    declared = getattr(network, "condition", None)
-    return declared if isinstance(declared, Condition) else Condition()
-
-
-def call(network: nn.Module, value: Tensor, condition: Tensor | None) -> Tensor:
-    """Call a network, with the condition only if it declares one."""
-    result: Tensor = network(value) if condition_of(network).kind == "none" else network(value, condition)
-    return result
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import ganzoo
 from ganzoo import GAN, create_model
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.errors import ConfigError, InputError, OutputError, WeightsError
-from ganzoo.gan import condition_of, evaluating
+from ganzoo.gan import evaluating
+from ganzoo.models.architecture import condition_of
 from ganzoo.models.architecture import Condition
 from ganzoo.randomness import latents
 

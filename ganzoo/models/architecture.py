@@ -113,3 +113,15 @@ class Architecture:
     config_class: type[Any]
     networks: Mapping[str, Callable[[Any], nn.Module]]
     arguments_for: Callable[[tuple[int, ...], int], dict[str, Any]] = field(repr=False)
+
+
+def condition_of(network: nn.Module) -> Condition:
+    """Return what a network declares to be conditioned on; nothing for a plain module."""
+    declared = getattr(network, "condition", None)
+    return declared if isinstance(declared, Condition) else Condition()
+
+
+def call(network: nn.Module, value: Tensor, condition: Tensor | None) -> Tensor:
+    """Call a network, with the condition only if it declares one."""
+    result: Tensor = network(value) if condition_of(network).kind == "none" else network(value, condition)
+    return result

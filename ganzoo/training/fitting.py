@@ -8,7 +8,8 @@ import torch
 from ganzoo import randomness, zoo
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, InputError, ObjectiveError
-from ganzoo.gan import GAN, condition_of
+from ganzoo.gan import GAN
+from ganzoo.models.architecture import condition_of
 
 
 def create_gan(architecture: str, table: Table, arguments: Mapping[str, Any], *, conditional: bool, seed: int) -> GAN:

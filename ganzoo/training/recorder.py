@@ -1,13 +1,16 @@
 """What a run writes while it trains, and what happens when the disk refuses: a warning, and another try later."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ganzoo.card import PICTURE
 from ganzoo.data.render import save_png
-from ganzoo.errors import OutputError
+from ganzoo.errors import InputError, OutputError
 from ganzoo.gan import GAN
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.run import RunFolder
@@ -34,8 +37,22 @@ class Recorder:
         self._attempt(lambda run: run.log(line))
 
     def draw(self, gan: GAN, images: int, seed: int) -> None:
-        """Write the picture of the fixed samples after so many images."""
-        self._attempt(lambda run: save_png(gan.draw(seed=seed), run.sample_file(images)))
+        """Write the picture of the fixed samples after so many images, if samples of their shape can be drawn."""
+        with contextlib.suppress(InputError):
+            picture = gan.draw(seed=seed)
+            self._attempt(lambda run: save_png(picture, run.sample_file(images)))
+
+    def publish(self, gan: GAN, dtype: torch.dtype) -> None:
+        """Write the finished model, with a picture of its samples if they can be drawn.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        if self.run is None:
+            return
+        with contextlib.suppress(InputError):
+            save_png(gan.draw(seed=0), self.run.model / PICTURE)
+        gan.save_pretrained(self.run.model, dtype=dtype)
 
     def checkpoint(self, images: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write a checkpoint; `unsaved` tells whether that worked.

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from ganzoo import gan as gans
 from ganzoo.data.table import Batch
+from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective, name_of
+from ganzoo.models.architecture import call
 from ganzoo.randomness import generator as seeded_generator
 from ganzoo.training.settings import Settings
 
@@ -51,7 +52,7 @@ class AdversarialStep:
     takes several steps; then it makes fresh ones.
     """
 
-    def __init__(self, gan: "gans.GAN", objective: Objective, settings: Settings) -> None:
+    def __init__(self, gan: GAN, objective: Objective, settings: Settings) -> None:
         """Bind networks, objective and settings (with precision resolved)."""
         self.generator, self.discriminator = gan.generator, gan.discriminator
         self.latent_dim = gan.latent_dim
@@ -98,7 +99,7 @@ class AdversarialStep:
                 continue
 
             def plain(samples: Tensor) -> Tensor:
-                return gans.call(self.discriminator, samples, batch.condition)
+                return call(self.discriminator, samples, batch.condition)
 
             with frozen_statistics(self.discriminator):
                 value = term.penalty(plain, batch.sample, fake.float(), self._rng(f"penalty {number}"))
@@ -133,11 +134,11 @@ class AdversarialStep:
     def _generate(self, batch: Batch) -> Tensor:
         latents = torch.randn(len(batch.sample), self.latent_dim, generator=self._rng("latents"))
         with self._autocast():
-            return gans.call(self.generator, latents.to(self.device, non_blocking=True), batch.condition)
+            return call(self.generator, latents.to(self.device, non_blocking=True), batch.condition)
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         with self._autocast():
-            logits = gans.call(self.discriminator, samples, condition)
+            logits = call(self.discriminator, samples, condition)
         return logits.float()
 
     def _autocast(self) -> Any:

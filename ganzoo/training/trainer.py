@@ -1,6 +1,5 @@
 """The one trainer: it alone does backward, optimizer steps, averaging and files."""
 
-import contextlib
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -11,11 +10,8 @@ import torch
 from tqdm import tqdm
 
 from ganzoo import randomness
-from ganzoo.card import PICTURE
 from ganzoo.config import build_config
 from ganzoo.data.loading import Data, open_data
-from ganzoo.data.render import save_png
-from ganzoo.errors import InputError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
@@ -157,8 +153,8 @@ class Trainer:
             check_networks(self._index, dict(self.result().networks.items()))
             self._save()
             is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
-            if self.run and is_saved_for_others and self._interrupts.received is None:
-                self._publish(self.run)
+            if is_saved_for_others and self._interrupts.received is None:
+                self._recorder.publish(self.result(), getattr(torch, self.settings.weights_dtype))
             if self._interrupts.received is not None:
                 self._interrupts.leave()
         return self.result().eval()
@@ -235,12 +231,6 @@ class Trainer:
         self._checkpoint()
         if self._recorder.unsaved:
             raise self._recorder.unsaved
-
-    def _publish(self, run: RunFolder) -> None:
-        gan = self.result()
-        with contextlib.suppress(InputError):  # samples of a shape that cannot be drawn
-            save_png(gan.draw(seed=0), run.model / PICTURE)
-        gan.save_pretrained(run.model, dtype=getattr(torch, self.settings.weights_dtype))
 
     def result(self) -> GAN:
         """Return the GAN as it would be published now: averaged generators, and the discriminators themselves."""

@@ -10,6 +10,7 @@ from torch import nn
 
 import ganzoo
 from ganzoo import GAN, Trainer
+from ganzoo.data.arrays import table_from_arrays
 from ganzoo.data.toy import RING_MODES, mode_coverage
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, RunError, UnknownNameError, WeightsError
 from ganzoo.training import resuming
@@ -354,3 +355,17 @@ def test_an_interrupted_run_without_a_folder_can_go_on():
 def test_a_stopped_run_has_no_finished_model(tmp_path):
     stop_at(trainer(tmp_path / "run", checkpoint_every_images=16), 3)
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_samples_that_cannot_be_drawn_train_all_the_same(tmp_path):
+    samples = torch.rand(40, 3, 5, generator=torch.Generator().manual_seed(0))
+    run = trainer(tmp_path / "run", data=table_from_arrays(samples, value_range=(0, 1)))
+    assert run.fit().sample(2, seed=0).shape == (2, 3, 5)
+    assert ganzoo.load(tmp_path / "run" / "model").sample_shape == (3, 5)
+    assert not (tmp_path / "run" / "model" / "samples.png").exists()
+
+
+def test_the_finished_model_has_its_picture_in_its_card(tmp_path):
+    trainer(tmp_path / "run", steps=2).fit()
+    assert Image.open(tmp_path / "run" / "model" / "samples.png").size[0] > 0
+    assert "](samples.png)" in (tmp_path / "run" / "model" / "README.md").read_text()
