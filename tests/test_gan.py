@@ -10,8 +10,7 @@ from ganzoo import GAN, create_model
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.errors import ConfigError, InputError, OutputError, WeightsError
 from ganzoo.gan import evaluating
-from ganzoo.models.architecture import condition_of
-from ganzoo.models.architecture import Condition
+from ganzoo.models.architecture import Condition, condition_of
 from ganzoo.randomness import latents
 
 SMALL = {"generator_widths": (16, 16), "discriminator_widths": (8,)}
