@@ -24,15 +24,18 @@ def model_card(config: ModelConfig, *, picture: bool = False) -> str:
     title = _cell(training.get("recipe") or network.architecture)
     shape = " x ".join(map(str, config.sampling.sample_shape))
     weights = str(license_.get("weights", ""))
-    header = ["---", "library_name: ganzoo", "tags: [gan, pytorch]", "pipeline_tag: unconditional-image-generation"]
+    header = ["---", "library_name: ganzoo", "tags: [gan, pytorch]"]
+    conditional = config.sampling.class_names or network.args.get("num_classes")
+    if len(config.sampling.sample_shape) == 3 and not conditional:
+        header.append("pipeline_tag: unconditional-image-generation")
     if weights:
         header.append(f"license: {SPDX_TO_HUB.get(weights, 'other')}")
     lines = [*header, "---", "", f"# {title}", ""]
     lines.append(
-        f"A `{network.architecture}` generator of samples {shape}, made with ganzoo (`pip install torch-ganzoo`)."
+        f"A generator of samples {shape} (`{network.architecture}`), made with ganzoo (`pip install torch-ganzoo`)."
     )
     if picture:
-        lines += ["", f"![64 samples, not picked: seed 0]({PICTURE})"]
+        lines += ["", f"![samples, not picked: seed 0]({PICTURE})"]
     lines += [
         "",
         "```python",

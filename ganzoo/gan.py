@@ -19,6 +19,7 @@ from ganzoo.models.architecture import Condition, call, condition_of
 if TYPE_CHECKING:
     from PIL import Image
 
+GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
 
 Labels = int | Sequence[int] | Tensor
@@ -138,6 +139,9 @@ class GAN(nn.Module):
     ) -> Tensor:
         """Draw samples. Sample i depends on (seed, i) alone, whatever n and the batch size.
 
+        Its latent is bit-equal however it is drawn; the sample itself is equal up to floating-point rounding, which may
+        differ with the batch size and the device.
+
         Args:
             n: How many.
             seed: The seed.
@@ -163,7 +167,7 @@ class GAN(nn.Module):
         truncation: float | None = None,
         batch_size: int | None = None,
     ) -> Iterator[Tensor]:
-        """Draw the same samples as `sample`, batch by batch, in bounded memory.
+        """Draw the same samples as `sample`, up to floating-point rounding, batch by batch, in bounded memory.
 
         Yields:
             Samples (at most batch_size, *sample_shape) in [-1, 1], float32, on the CPU.
@@ -205,7 +209,7 @@ class GAN(nn.Module):
 
     def draw(
         self,
-        n: int = 64,
+        n: int | None = None,
         *,
         seed: int,
         labels: Labels | None = None,
@@ -215,7 +219,7 @@ class GAN(nn.Module):
         """Draw samples into one picture: a grid of pictures, a histogram of points, or lines of sequences.
 
         Args:
-            n: How many samples.
+            n: How many samples; by default 64 for a grid, and 10,000 for a histogram.
             seed: As in `sample`, like `labels` and `truncation`.
             labels: One label for all, or one for each.
             truncation: Cut latents off at plus and minus this.
@@ -227,6 +231,7 @@ class GAN(nn.Module):
         from ganzoo.data import render
 
         sampling = self.config.sampling
+        n = n or (HISTOGRAM if len(self.sample_shape) == 1 else GRID)
         samples = self.sample(n, seed=seed, labels=labels, truncation=truncation)
         return render.draw(samples, scale=sampling.scale, offset=sampling.offset, columns=columns)
 

@@ -142,7 +142,7 @@ class Registry:
         self._add("architecture", name, factory, summary, paper)
 
     def loss(self, name: str, factory: Factory, *, summary: str, paper: str = "") -> None:
-        """Register a loss, penalty, label trick, constraint or generator term; arguments as for `architecture`."""
+        """Register an adversarial loss, a label trick or a penalty; arguments as for `architecture`."""
         self._add("loss", name, factory, summary, paper)
 
     def pretrained(self, name: str, location: str, *, summary: str, architecture: str, data: str) -> None:
@@ -166,15 +166,15 @@ class Registry:
         self._add("dataset", name, factory, summary)
 
     def augmentation(self, name: str, factory: Factory, *, summary: str, paper: str = "") -> None:
-        """Register an augmentation; arguments as for `architecture`."""
+        """Register an augmentation, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
         self._add("augmentation", name, factory, summary, paper)
 
     def metric(self, name: str, factory: Factory, *, summary: str, paper: str = "") -> None:
-        """Register a metric; arguments as for `architecture`."""
+        """Register a metric, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
         self._add("metric", name, factory, summary, paper)
 
     def callback(self, name: str, factory: Factory, *, summary: str) -> None:
-        """Register a callback of the trainer, which runs only when it is asked for; arguments as for `architecture`."""
+        """Register a callback, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
         self._add("callback", name, factory, summary)
 
     def _add(

@@ -55,7 +55,14 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], dt
 
 def to_bytes(tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> bytes:
     """Return the content of a safetensors file; arguments and refusals as for `save_tensors`."""
-    return serialize_tensors({name: _to_store(name, tensor, dtype) for name, tensor in tensors.items()})
+    stored: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, given in tensors.items():
+        tensor = _to_store(name, given, dtype)
+        # Tied weights are one tensor under several names, and the format wants each in its own memory.
+        stored[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in storages else tensor
+        storages.add(stored[name].untyped_storage().data_ptr())
+    return serialize_tensors(stored)
 
 
 def _to_store(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
@@ -100,6 +107,8 @@ def read_tensors(path: str | os.PathLike[str], sha256: str = "") -> dict[str, Te
 def assign(module: nn.Module, tensors: Mapping[str, Tensor], what: str, dtype: torch.dtype = torch.float32) -> None:
     """Give a module exactly these tensors as parameters and buffers; it may have been built on the meta device.
 
+    What was one parameter under several names stays one.
+
     Args:
         module: The network.
         tensors: Every parameter and buffer of it by name, and no other.
@@ -113,7 +122,13 @@ def assign(module: nn.Module, tensors: Mapping[str, Tensor], what: str, dtype: t
     converted = {name: tensor.to(dtype) if tensor.dtype in DTYPES else tensor for name, tensor in tensors.items()}
     expected = _check_fit(module, converted, what)
     exact = {name: t if t.dtype in DTYPES else t.to(expected[name].dtype) for name, t in converted.items()}
+    before = list(module.named_parameters(remove_duplicate=False))
     module.load_state_dict(exact, strict=True, assign=True)
+    tied: dict[nn.Parameter, nn.Parameter] = {}  # assigning has made a parameter for each name
+    for name, parameter in before:
+        owner, _, attribute = name.rpartition(".")
+        part = module.get_submodule(owner)
+        setattr(part, attribute, tied.setdefault(parameter, getattr(part, attribute)))
 
 
 def copy_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo import plugins
-from ganzoo.errors import ConfigError, SourceError, UnknownNameError, WeightsError
+from ganzoo.errors import ConfigError, GanzooError, SourceError, UnknownNameError, WeightsError
 from ganzoo.files import is_folder
 
 if TYPE_CHECKING:
@@ -117,14 +117,20 @@ def find_architecture(network: "NetworkConfig", loading: str) -> "Architecture":
         UnknownNameError: No architecture has this name.
     """
     try:
-        return _architecture(plugins.find("architecture", network.architecture))
+        return architecture_of(plugins.find("architecture", network.architecture))
     except UnknownNameError as error:
         if network.provider is None:
             raise
         raise plugins.missing(network.provider, network.architecture, loading) from error
 
 
-def _architecture(entry: "Entry") -> "Architecture":
+def architecture_of(entry: "Entry") -> "Architecture":
+    """Return what is registered as an architecture.
+
+    Raises:
+        PluginError: It cannot be imported.
+        ConfigError: It is no architecture, or its config is no dataclass.
+    """
     from ganzoo.models.architecture import Architecture
 
     architecture = entry.load()
@@ -132,6 +138,8 @@ def _architecture(entry: "Entry") -> "Architecture":
         raise ConfigError(
             f"{entry.full_name} is registered as an architecture, but is no Architecture; tell its provider"
         )
+    if not is_dataclass(architecture.config_class):
+        raise ConfigError(f"the config of the architecture {entry.full_name} is no dataclass; tell its provider")
     return architecture
 
 
@@ -145,15 +153,32 @@ def _load_network(folder: Path, name: str, network: "NetworkConfig", loading: st
             f"{loading}: config.json names no weights for the {name}; give a folder that save_pretrained wrote"
         )
     architecture = find_architecture(network, loading)
-    # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds.
-    with torch.device("meta"):
-        module = _build(architecture, name, network.args, network.architecture)
     tensors = weights.read_tensors(folder / network.file, network.sha256)
-    weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    if any(buffer.is_meta for buffer in module.buffers()):  # not saved with the weights: its constructor fills them
-        module = _build(architecture, name, network.args, network.architecture)
+
+    def build(device: str) -> "nn.Module":
+        with torch.random.fork_rng(devices=[]), torch.device(device):
+            module = _build(architecture, name, network.args, network.architecture)
         weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    return module
+        return module
+
+    # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds.
+    try:
+        module = build("meta")
+    except GanzooError:
+        raise
+    except Exception:  # its constructor needs values, which the meta device has none of
+        return build("cpu")
+    # What is not saved with the weights, its constructor fills.
+    return build("cpu") if any(_holds_meta(vars(part)) for part in module.modules()) else module
+
+
+def _holds_meta(value: object) -> bool:
+    """Tell whether a value is a tensor on the meta device, or a container with one."""
+    import torch
+
+    if isinstance(value, Mapping | list | tuple | set):
+        return any(map(_holds_meta, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, torch.Tensor) and value.is_meta
 
 
 def _check_shape(networks: Mapping[str, "nn.Module"], config: "ModelConfig") -> None:
@@ -189,7 +214,7 @@ def create_model(architecture: str, **arguments: Any) -> "GAN":
     from ganzoo.gan import GAN
 
     entry = plugins.find("architecture", architecture)
-    built = _architecture(entry)
+    built = architecture_of(entry)
     config = build_config(built.config_class, arguments, entry.full_name)
     networks = {name: build(config) for name, build in built.networks.items()}
     described = NetworkConfig(
@@ -214,7 +239,7 @@ def create_model_for(
         UnknownNameError: No architecture has this name.
         ConfigError: A setting is unknown, of the wrong type or out of range, or such samples cannot be made.
     """
-    fitting = _architecture(plugins.find("architecture", architecture)).arguments_for(sample_shape, num_classes)
+    fitting = architecture_of(plugins.find("architecture", architecture)).arguments_for(sample_shape, num_classes)
     return create_model(architecture, **fitting | arguments)
 
 

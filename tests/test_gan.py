@@ -368,6 +368,16 @@ def test_what_a_saved_folder_holds(tmp_path):
     assert "# mlp\n" in card
 
 
+@pytest.mark.parametrize(
+    ("arguments", "tagged"), [({}, True), ({"num_classes": 3}, False), ({"sample_shape": (2,)}, False)]
+)
+def test_the_card_is_tagged_where_unconditional_pictures_are_made(tmp_path, arguments, tagged):
+    mlp(**arguments).save_pretrained(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert ("\npipeline_tag: unconditional-image-generation\n" in card) is tagged
+    assert "A generator of samples" in card
+
+
 def test_the_card_shows_what_the_config_says_as_text(tmp_path):
     gan = mlp()
     gan.config = ModelConfig(

@@ -269,3 +269,34 @@ def test_a_mutated_file_is_refused_or_read_as_it_says(tmp_path):
         for name, tensor in module.state_dict().items():
             assert torch.equal(tensor, said[name].to(tensor.dtype))
     assert min(outcomes.values()) > 10, outcomes
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.second.weight = self.first.weight
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16])
+def test_tied_weights_are_saved_under_each_name_and_stay_tied(tmp_path, dtype):
+    saved = Tied()
+    weights.save_tensors(tmp_path / "w.safetensors", saved.state_dict(), dtype)
+    with torch.device("meta"):
+        loaded = Tied()
+    weights.assign(loaded, weights.read_tensors(tmp_path / "w.safetensors"), "it")
+    assert loaded.second.weight is loaded.first.weight
+    assert loaded.second.bias is not loaded.first.bias
+    for name, tensor in saved.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor.to(dtype or tensor.dtype).float())
+
+
+def test_views_of_one_tensor_are_saved(tmp_path):
+    whole = torch.arange(6.0)
+    weights.save_tensors(tmp_path / "w.safetensors", {"whole": whole, "low": whole[:4], "high": whole[2:]})
+    read = weights.read_tensors(tmp_path / "w.safetensors")
+    assert [read[name].tolist() for name in ("whole", "low", "high")] == [
+        [0, 1, 2, 3, 4, 5],
+        [0, 1, 2, 3],
+        [2, 3, 4, 5],
+    ]

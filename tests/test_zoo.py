@@ -339,6 +339,25 @@ def test_a_plugin_s_architecture_is_built_saved_and_loaded(site, tmp_path):
     assert torch.equal(loaded.sample(3, seed=0), gan.sample(3, seed=0))
 
 
+@pytest.mark.parametrize(
+    ("line", "use"),
+    [
+        ("self.freqs = torch.linspace(0, 1, config.length)", "self.freqs"),
+        ("self.kept = {'freqs': [torch.linspace(0, 1, config.length)]}", "self.kept['freqs'][0]"),
+        ("self.freqs = torch.tensor(torch.linspace(0, 1, config.length).tolist())", "self.freqs"),
+        ("self.freqs = torch.linspace(0, torch.ones(()).item(), config.length)", "self.freqs"),
+    ],
+)
+def test_a_constructor_that_needs_values_is_loaded(site, tmp_path, line, use):
+    window = 'self.register_buffer("window", torch.linspace(0, 1, config.length), persistent=False)'
+    site.install("ganzoo-sound", PLUGIN.replace(window, line).replace("self.window", use))
+    gan = ganzoo.create_model("wave", length=5)
+    gan.save_pretrained(tmp_path / "model")
+    state = torch.get_rng_state()
+    assert torch.equal(ganzoo.load(tmp_path / "model").sample(3, seed=0), gan.sample(3, seed=0))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_model_of_a_plugin_that_went_away_says_how_to_get_it(site, tmp_path, monkeypatch):
     site.install("ganzoo-sound", PLUGIN, version="0.4")
     ganzoo.create_model("wave").save_pretrained(tmp_path / "model")
@@ -371,6 +390,12 @@ def test_what_is_no_architecture_is_refused(site):
     site.install("ganzoo-sound", PLUGIN)
     with pytest.raises(ConfigError, match="ganzoo_sound/odd is registered as an architecture, but is no Architecture"):
         ganzoo.create_model("odd")
+    site.install(
+        "ganzoo-plain",
+        PLUGIN.replace("    @dataclass(frozen=True, kw_only=True)\n", "").replace('"wave"', '"plain"', 1),
+    )
+    with pytest.raises(ConfigError, match="the config of the architecture ganzoo_plain/plain is no dataclass"):
+        ganzoo.create_model("plain")
     site.install("ganzoo-gone", PLUGIN.replace(":WAVE", ":GONE").replace('"wave"', '"gone"', 1))
     with pytest.raises(PluginError, match=r"'ganzoo_gone/gone' of ganzoo-gone 1\.0 cannot be imported"):
         ganzoo.create_model("gone")

@@ -10,6 +10,8 @@ from ganzoo.errors import UnknownNameError
 from ganzoo.registry import Kind
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from ganzoo.registry import Entry
 
 DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset")
@@ -53,16 +55,28 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def settings_of(entry: "Entry") -> dict[str, Any]:
-    """Return the settings of an architecture or a loss with their defaults."""
-    from dataclasses import MISSING, fields
+    """Return the settings of an architecture or a loss with their defaults.
 
-    loaded = entry.load()
-    config_class = getattr(loaded, "config_class", loaded)
-    return {
-        field.name: "required" if field.default is MISSING else field.default
-        for field in fields(config_class)
-        if field.init
-    }
+    Raises:
+        PluginError: It cannot be imported.
+        ConfigError: It is registered as an architecture, but is none.
+        ObjectiveError: It is registered as a loss, but is none.
+    """
+    from dataclasses import fields
+
+    from ganzoo.losses.parsing import term_class
+    from ganzoo.zoo import architecture_of
+
+    config_class = term_class(entry) if entry.kind == "loss" else architecture_of(entry).config_class
+    return {field.name: _default(field) for field in fields(config_class) if field.init}
+
+
+def _default(field: "Field[Any]") -> Any:
+    from dataclasses import MISSING
+
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return "required" if field.default is MISSING else field.default
 
 
 def describe_model(source: str, facts: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write one PNG with all samples.")
 @click.option("--each", type=click.Path(file_okay=False, path_type=Path), help="Write one PNG a sample in this folder.")
-@click.option("-n", "--number", type=click.IntRange(1), help="How many samples.  [default: 64]")
+@click.option("-n", "--number", type=click.IntRange(1), help="How many samples.  [default: 64, or 10000 points]")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone."
 )
@@ -46,10 +46,12 @@ def sample(
         )
 
     from ganzoo import zoo
+    from ganzoo.gan import GRID, HISTOGRAM
 
     gan = zoo.load(model)
-    chosen = choose_labels(gan, labels, per_class, number or 64)
-    count = len(chosen) if chosen is not None else number or 64
+    count = number or (HISTOGRAM if len(gan.sample_shape) == 1 else GRID)
+    chosen = choose_labels(gan, labels, per_class, count)
+    count = count if chosen is None else len(chosen)
     if out is not None:
         from ganzoo.data.render import save_png
 

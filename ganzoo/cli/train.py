@@ -58,12 +58,15 @@ def train(
 
     Example: ganzoo train mlp --data mnist-test --images 200000
     """
-    from ganzoo.training.recipes import read_recipe
+    from ganzoo.config import build_config
+    from ganzoo.data.loading import open_data
+    from ganzoo.training.recipes import DEFAULT_OBJECTIVE, notes_of, read_recipe
     from ganzoo.training.run import next_free
+    from ganzoo.training.settings import Settings
     from ganzoo.training.trainer import Trainer
 
     plan = read_recipe(recipe) if recipe else {}
-    model, source, license_ = plan.get("model", {}), plan.get("data", {}), plan.get("license")
+    model, source = plan.get("model", {}), plan.get("data", {})
     architecture = architecture or model.get("architecture")
     if architecture is None:
         raise InputError("nothing was named to train; give an architecture such as mlp, or --recipe NAME")
@@ -75,16 +78,27 @@ def train(
     chosen = {**plan.get("training", {}), **parse_assignments(assignments), **given}
     if "images" not in chosen:
         raise InputError("no budget was given; give --images, such as --images 200000")
-    notes = {"recipe": plan.get("name"), "license": license_}
+    build_config(Settings, chosen, "training")  # -s could name another argument of the trainer
+    objective = objective or plan.get("objective", DEFAULT_OBJECTIVE)
+    split = split or source.get("split", "train")
+    conditional = conditional or source.get("conditional", False)
+    model_args = {**model.get("args", {}), **parse_assignments(arguments)}
+    table = open_data(data, split=split)
+    asked = {
+        "objective": objective,
+        "model": {"architecture": architecture, "args": model_args},
+        "data": {"source": data, "split": split, "conditional": conditional},
+        "training": chosen,
+    }
     trainer = Trainer(
         architecture,
-        objective or plan.get("objective", "non_saturating"),
-        data,
+        objective,
+        table,
         run=run or next_free(Path("runs"), plan.get("name") or f"{architecture.replace('/', '-')}-{Path(data).name}"),
-        split=split or source.get("split", "train"),
-        model_args={**model.get("args", {}), **parse_assignments(arguments)},
-        conditional=conditional or bool(source.get("conditional", False)),
-        notes={key: value for key, value in notes.items() if value is not None},
+        split=split,
+        model_args=model_args,
+        conditional=conditional,
+        notes=notes_of(plan, asked, table.fingerprint()) if plan else {},
         **chosen,
     )
     finish(trainer)

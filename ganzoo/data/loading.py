@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def _open_text(text: str, split: str) -> Table:
     table = entry.load()()
     if not isinstance(table, Table):
         raise DataError(f"data set {text!r} gave a {type(table).__name__}, not a Table; report this to its plugin")
-    return table
+    return replace(table, source=entry.full_name) if table.source is None else table
 
 
 def _open_path(path: Path, split: str) -> Table:

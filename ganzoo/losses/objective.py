@@ -6,8 +6,9 @@ same objective, and `str` of either gives text that reads back to an equal one.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import cached_property
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -27,7 +28,7 @@ class WeightedTerm:
     def __str__(self) -> str:
         """Return text such as `2.0 * r1(gamma=10.0, every=1)`."""
         name = name_of(self.term)
-        arguments = ", ".join(f"{field.name}={getattr(self.term, field.name)!r}" for field in fields(self.term))
+        arguments = ", ".join(f"{field.name}={_number(self.term, field)!r}" for field in fields(self.term))
         text = f"{name}({arguments})" if arguments else name
         return text if self.weight == 1 else f"{self.weight!r} * {text}"
 
@@ -118,9 +119,16 @@ class Objective:
             discriminator: The discriminator that is to be trained.
 
         Raises:
-            ObjectiveError: The objective is incomplete, a label trick meets a loss without binary targets or raises the
-                mean target above 1, or a gradient penalty meets batch norm in the discriminator.
+            ObjectiveError: The objective is incomplete, a term is of no known kind, a label trick meets a loss without
+                binary targets or raises the mean target above 1, or a gradient penalty meets batch norm in the
+                discriminator.
         """
+        for part in self.parts:
+            if not isinstance(part.term, AdversarialLoss | LabelTrick | Penalty):
+                raise ObjectiveError(
+                    f"{name_of(part.term)} is neither an adversarial loss, a label trick nor a penalty, so training "
+                    "would ignore it; derive it from AdversarialLoss, LabelTrick or Penalty"
+                )
         loss, trick = self.adversarial, self.label_trick
         if trick and not loss.binary_targets:
             raise ObjectiveError(
@@ -137,6 +145,12 @@ class Objective:
                 f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the "
                 "discriminator mixes samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
             )
+
+
+def _number(term: Term, field: Field[Any]) -> Any:
+    """Return a field's value as reading it back gives it: `R1(10)` has the gamma 10.0."""
+    value = getattr(term, field.name)
+    return float(value) if field.type in (float, "float") else value
 
 
 def name_of(term: Term) -> str:

@@ -1,4 +1,4 @@
-"""Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 100 * my-plugin/texture(depth=3)"`.
+"""Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 2 * my-plugin/my-penalty(gamma=3)"`.
 
 Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls,
 names, attributes, numbers and signs are allowed, and nothing is evaluated.
@@ -14,6 +14,7 @@ from ganzoo.config import build_config
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.term import Term
+from ganzoo.registry import Entry
 
 LONGEST_TEXT = 2000
 NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*(/[A-Za-z_][\w-]*)?", re.ASCII)
@@ -33,10 +34,20 @@ def build_term(name: str, positional: tuple[float, ...] = (), keywords: Mapping[
         ConfigError: An argument is unknown, given twice, or out of range.
     """
     entry = plugins.find("loss", name)
+    return build_config(term_class(entry), keywords or {}, entry.full_name, positional=positional)
+
+
+def term_class(entry: Entry) -> type[Term]:
+    """Return the class that is registered as a loss.
+
+    Raises:
+        PluginError: It cannot be imported.
+        ObjectiveError: It is no kind of term.
+    """
     factory = entry.load()
     if not (isinstance(factory, type) and issubclass(factory, Term)):
         raise ObjectiveError(f"{entry.full_name} is registered as a loss, but is no Term; tell its provider")
-    return build_config(factory, keywords or {}, entry.full_name, positional=positional)
+    return factory
 
 
 def read_objective(objective: "Objective | Term | str") -> Objective:

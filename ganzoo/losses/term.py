@@ -1,7 +1,8 @@
 """The kinds of terms that an objective is the sum of.
 
 A term is a frozen dataclass whose fields are numbers, so that it can be written as text, compared and read back. Terms
-never call backward, step an optimizer or move a device, and one that draws anything takes the generator it is given.
+never call backward, step an optimizer or move a network, and one that draws anything takes the generator it is given,
+which is on the CPU.
 """
 
 from collections.abc import Callable
@@ -85,7 +86,7 @@ class LabelTrick(Term):
 
         Args:
             shape: The shape of each, one value a sample: (N,), or (N, 1, 1, 1) for patches.
-            rng: Where draws come from.
+            rng: Where draws come from, on the CPU, and so are the targets.
         """
         raise NotImplementedError
 
@@ -109,7 +110,7 @@ class Penalty(Term):
             discriminator: Samples (N, *sample_shape) to logits, with the condition bound and autocast off.
             real: Real samples (N, *sample_shape).
             fake: Generated samples (N, *sample_shape), detached.
-            rng: Where draws come from.
+            rng: Where draws come from; draw with it on the CPU and move the draw to `real.device`.
         """
         raise NotImplementedError
 

@@ -23,10 +23,12 @@ def ganzoo_register(registry: "Registry") -> None:
         summary="strided convolutions and batch norm, pictures of 8 to 256 pixels",
         paper="Radford, Metz, Chintala 2015, arXiv 1511.06434",
     )
-    registry.pretrained(
-        "mlp-mnist",
-        "ganzoo.pretrained:mlp-mnist",
-        summary="handwritten digits, 28x28",
-        architecture="mlp",
-        data="MNIST",
-    )
+    for name, architecture, data, summary in (
+        ("dcgan-fashion", "dcgan", "Fashion-MNIST", "articles of clothing, 28x28"),
+        ("dcgan-mnist", "dcgan", "MNIST", "handwritten digits, 28x28"),
+        ("mlp-gaussian", "mlp", "gaussian-1d", "numbers from a normal distribution"),
+        ("mlp-grid", "mlp", "grid", "points around 25 places on a grid"),
+        ("mlp-mnist", "mlp", "MNIST", "handwritten digits, 28x28"),
+        ("mlp-ring", "mlp", "ring", "points around 8 places on a circle"),
+    ):
+        registry.pretrained(name, f"ganzoo.pretrained:{name}", summary=summary, architecture=architecture, data=data)

@@ -3,6 +3,10 @@
 An architecture file holds a config dataclass, its networks, a function that fits the config to data, and one
 `Architecture` that names the three. Networks derive from `Generator` and `Discriminator`, which declare the attributes
 that sampling and training rely on; a plain `nn.Module` with the same attributes does as well.
+
+Loading builds a network on the meta device, where tensors have shapes but no values, and gives it the saved parameters
+and buffers. A constructor that needs values (`.item()`), or makes tensors that are not saved (plain attributes in lists
+and dicts at most, buffers with `persistent=False`), is run again on the CPU. The config's checks must bound the sizes.
 """
 
 from collections.abc import Callable, Mapping

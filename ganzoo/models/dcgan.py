@@ -4,8 +4,8 @@ As in the paper: 4x4 kernels with stride 2, ReLU and tanh in the generator, leak
 norm everywhere but at the generator's output and the discriminator's input, weights from N(0, 0.02). Unlike it: any
 side b * 2^k instead of 64 only, the discriminator may be normalized otherwise (gradient penalties need that), and a
 label may be given: one-hot beside the latent, and as constant one-hot planes beside the picture. Both networks may have
-a hidden layer that sees the whole picture, as InfoGAN's have on MNIST (Chen et al. 2016, table 1, arXiv 1606.03657);
-at 28 pixels, where only two convolutions fit, that decides whether digits hang together.
+a hidden layer that sees the whole picture, as InfoGAN's have on MNIST (Chen et al. 2016, appendix C.1, arXiv
+1606.03657): at 28 pixels only two convolutions fit, and the second sees 10 pixels of the discriminator's input.
 """
 
 from dataclasses import dataclass

@@ -20,23 +20,31 @@ HOUSEKEEPING = {"log_every_images", "checkpoint_every_images", "sample_every_ima
 
 
 def describe_run(
-    gan: GAN, objective: Objective, table: Table, split: str, settings: Settings, notes: Notes
+    gan: GAN, objective: Objective, table: Table, split: str, fingerprint: str, settings: Settings, notes: Notes
 ) -> dict[str, Any]:
-    """Return everything that was asked for, resolved, as config.toml holds it."""
+    """Return everything that was asked for, resolved, as config.toml holds it: without what is None."""
     network = gan.config.networks.get("generator")
     model: dict[str, Any] = {"architecture": network.architecture, "args": network.args} if network else {}
     if frozen := [name for name, parameter in gan.networks.named_parameters() if not parameter.requires_grad]:
         model["frozen"] = frozen
-    data = {"source": table.source, "name": table.name, "license": table.license}
-    return {
+    data = {"source": table.source, "name": table.name, "license": table.license, "split": split}
+    config = {
         "ganzoo": ganzoo.__version__,
         "objective": str(objective),
         "objective_is_registered": is_registered(objective),
         "model": model,
-        "data": {key: value for key, value in data.items() if value is not None}
-        | {"split": split, "samples": len(table), "fingerprint": table.fingerprint()},
+        "data": data | {"samples": len(table), "fingerprint": fingerprint},
         "training": settings.to_dict(),
         **notes,
+    }
+    return _without_none(config)
+
+
+def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if value is not None
     }
 
 
@@ -71,5 +79,7 @@ def describe_model(
         "threads": torch.get_num_threads(),
         **{key: value for key, value in settings.to_dict().items() if key not in HOUSEKEEPING},
     }
-    license_ = notes.get("license") or ({"data": table.license} if table.license else {})
-    return replace(gan.config, sampling=sampling, training=training, license=dict(license_))
+    license_ = dict(notes.get("license", {}))
+    if table.license:
+        license_.setdefault("data", table.license)
+    return replace(gan.config, sampling=sampling, training=training, license=license_)

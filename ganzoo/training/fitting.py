@@ -30,22 +30,34 @@ def create_gan(architecture: str, table: Table, arguments: Mapping[str, Any], *,
     if conditional and not table.num_classes:
         raise InputError(f"a conditional model was asked for, and {table.name} has no labels; give labelled data")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(randomness.hash_seed(seed, "weights"))
+        # Not torch.manual_seed, which would seed the caller's CUDA cards too; weights are drawn on the processor.
+        torch.default_generator.manual_seed(randomness.hash_seed(seed, "weights"))
         classes = table.num_classes if conditional else 0
         return zoo.create_model_for(architecture, table.sample_shape, classes, **arguments)
 
 
-def check_fit(gan: GAN, table: Table) -> None:
-    """Refuse data of another shape than the model's, and labels that a network does not declare.
+def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
+    """Refuse data of another shape than the model's, labels that a network does not declare, and idle networks.
+
+    Args:
+        gan: The networks.
+        table: The data.
+        has_own_step: Whether the run brings a step of its own, which may use further networks.
 
     Raises:
-        ConfigError: The shapes differ.
+        ConfigError: The shapes differ, or a network would never be trained.
         ObjectiveError: A network is conditioned on another number of classes.
     """
     if gan.sample_shape != table.sample_shape:
         raise ConfigError(
             f"the model makes samples of shape {gan.sample_shape}, and {table.name} has "
             f"{table.sample_shape}; build the model for this shape"
+        )
+    idle = [repr(name) for name in gan.networks if not name.startswith(("discriminator", "generator"))]
+    if idle and not has_own_step:
+        raise ConfigError(
+            f"nothing would train the model's {' and '.join(idle)}; "
+            "begin its name with discriminator or generator, or give step=..."
         )
     for name, network in gan.networks.items():
         condition = condition_of(network)

@@ -22,19 +22,23 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note signals, from here on, instead of dying of them; only the main thread can."""
+        """Note signals, from here on, instead of dying of them; only the main thread can.
+
+        A signal that is ignored, as `nohup` and shells in the background ask for, or handled outside Python, stays so.
+        """
         self.received = None
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in SIGNALS}
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
 
         def note(number: int, frame: FrameType | None) -> None:
             self.received = signal.Signals(number)
             for each, handler in before.items():
                 signal.signal(each, signal.SIG_DFL if each is signal.SIGUSR1 else handler)
 
-        for number in SIGNALS:
+        for number in before:
             signal.signal(number, note)
         try:
             yield

@@ -70,7 +70,7 @@ def check_finite(
     """Stop training whose loss, gradient or statistics are not finite.
 
     Args:
-        step: The number of the step.
+        step: How many steps were taken before this one.
         role: Which player's loss it is.
         loss: The loss, a scalar.
         norm: The norm of its gradient, a scalar.
@@ -83,7 +83,7 @@ def check_finite(
     if not bool(torch.isfinite(loss.detach() + norm + torch.nn.utils.get_total_norm(statistics))):
         scalar = "gradient norm" if bool(loss.isfinite()) else "loss"
         culprit = first_not_finite(networks) or f"the {role}'s {scalar}"
-        raise DivergenceError(f"training diverged at step {step}: {culprit} is not finite; {REMEDIES}")
+        raise DivergenceError(f"training diverged at step {step + 1}: {culprit} is not finite; {REMEDIES}")
 
 
 def check_networks(step: int, networks: Mapping[str, nn.Module]) -> None:

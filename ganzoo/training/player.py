@@ -19,6 +19,7 @@ class Player:
         networks: The networks whose names begin with the role.
         parameters: What is learned: the parameters that were not frozen when training began.
         optimizer: What moves them.
+        parts: The latest value of each of its losses by name; one that is not due keeps its last.
     """
 
     def __init__(self, role: str, networks: Mapping[str, nn.Module], settings: Settings, learning_rate: float) -> None:
@@ -40,6 +41,7 @@ class Player:
             buffer for network in self.networks.values() for buffer in network.buffers() if buffer.is_floating_point()
         ]
         self.learning_rate = learning_rate
+        self.parts: dict[str, Tensor] = {}
         self.optimizer = create_optimizer(self.parameters, settings, learning_rate)
 
     def update(
@@ -49,13 +51,13 @@ class Player:
 
         Args:
             losses: Scalars that add up to what the player minimises.
-            step: The number of the training step, for messages.
+            step: How many steps were taken before this one, for messages.
             weight: What the sum is multiplied by.
             decay: What the learning rate is multiplied by.
             check: Read the loss and the gradient's norm, which makes the processor wait for a GPU.
 
         Returns:
-            The loss and the gradient's norm, by name, as tensors.
+            The loss, its parts (before `weight`) where it has several, and the gradient's norm, by name, as tensors.
 
         Raises:
             DivergenceError: The loss, the gradient or a statistic is not finite; no weight is changed then.
@@ -69,7 +71,9 @@ class Player:
             group["lr"] = self.learning_rate * decay
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return {f"{self.role}_loss": loss.detach(), f"{self.role}_gradient_norm": norm}
+        self.parts |= {name: value.detach() for name, value in losses.items()}
+        parts = {f"{self.role}_{name}": value for name, value in self.parts.items()} if len(self.parts) > 1 else {}
+        return {**parts, f"{self.role}_loss": loss.detach(), f"{self.role}_gradient_norm": norm}
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

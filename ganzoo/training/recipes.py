@@ -1,14 +1,36 @@
 """Recipes: the full, committed setting that reproduces a pretrained model, one TOML file each.
 
 A recipe has the sections of a run's config.toml: `objective`, `[model]`, `[data]`, `[training]`, `[license]`.
+Where `[data]` names no source, it holds the `fingerprint` of the data that the licence is about.
 """
 
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ganzoo.config import build_config
 from ganzoo.errors import ConfigError, UnknownNameError, did_you_mean
+from ganzoo.training.description import HOUSEKEEPING
+
+DEFAULT_OBJECTIVE = "non_saturating"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    architecture: str = ""
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    source: str = ""
+    hint: str = ""
+    split: Literal["train", "test"] = "train"
+    conditional: bool = False
+    fingerprint: str = ""
 
 
 def recipe_names() -> list[str]:
@@ -25,7 +47,7 @@ def read_recipe(source: str) -> dict[str, Any]:
 
     Raises:
         UnknownNameError: There is no such recipe or file.
-        ConfigError: The file is no recipe.
+        ConfigError: The file is no recipe, or a key of it is unknown or of the wrong type.
     """
     if source.endswith(".toml"):
         path, name = Path(source), Path(source).stem
@@ -48,4 +70,36 @@ def read_recipe(source: str) -> dict[str, Any]:
             raise ConfigError(
                 f"the recipe {source!r} has a wrong {key!r}{did_you_mean(key, known)}; it takes {', '.join(known)}"
             )
+    build_config(_Model, recipe.get("model", {}), f"the recipe {source!r}: model")
+    build_config(_Data, recipe.get("data", {}), f"the recipe {source!r}: data")
     return {"name": name, **recipe}
+
+
+def notes_of(recipe: Mapping[str, Any], asked: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+    """Return what a run may say of its recipe: the name if it was followed, the licence if the data is the recipe's.
+
+    Args:
+        recipe: What `read_recipe` returned.
+        asked: The sections of a recipe as the run has them, with what replaces the recipe's settings.
+        fingerprint: The fingerprint of the run's data.
+    """
+    data = recipe.get("data", {})
+    known = data.get("fingerprint") or data.get("source")
+    is_own = known == (fingerprint if "fingerprint" in data else asked["data"]["source"])
+    is_followed = (is_own or known is None) and _decisive(recipe) == _decisive(asked)
+    notes = {"recipe": recipe["name"]} if is_followed else {}
+    return notes | ({"license": recipe["license"]} if is_own and "license" in recipe else {})
+
+
+def _decisive(recipe: Mapping[str, Any]) -> list[Any]:
+    """Return what decides a recipe's outcome, besides the data's content."""
+    model, data, training = (recipe.get(section, {}) for section in ("model", "data", "training"))
+    aside = HOUSEKEEPING | {"device"}
+    return [
+        recipe.get("objective", DEFAULT_OBJECTIVE),
+        model.get("architecture"),
+        model.get("args", {}),
+        data.get("split", "train"),
+        data.get("conditional", False),
+        {key: value for key, value in training.items() if key not in aside},
+    ]

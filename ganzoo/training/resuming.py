@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from ganzoo import weights
+from ganzoo.config import build_config
 from ganzoo.errors import CheckpointError, RunError, WeightsError
 from ganzoo.training.checkpoints import Checkpoint
+from ganzoo.training.settings import Settings
 
 if TYPE_CHECKING:
     from ganzoo.training.trainer import Trainer
@@ -31,8 +33,10 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors |= {f"ema.{name}.{key}": value for key, value in average.network.state_dict().items()}
     numbers: dict[str, Any] = {}
     groups: dict[str, Any] = {}
+    parts: dict[str, dict[str, float]] = {}
     for player in (trainer.discriminator, trainer.generator):
         groups[player.role] = _group_counters(player.optimizer)
+        parts[player.role] = {name: float(value) for name, value in player.parts.items()}
         for parameter, values in player.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 place = f"optimizer.{player.role}.{parameter}.{key}"
@@ -47,6 +51,7 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "seconds": trainer.monitor.seconds,
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
+        "losses": parts,
         "environment": environment(),
         "config": trainer.config(),
     }
@@ -74,9 +79,11 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
         for player in (trainer.discriminator, trainer.generator):
             values = _below({**state["optimizer_numbers"], **tensors}, f"optimizer.{player.role}.")
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
+            parts = state.get("losses", {}).get(player.role, {})
+            player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
-    except (WeightsError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
     return step
 
@@ -134,6 +141,7 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
 
     Raises:
         RunError: The config lacks something, or what came from Python is not given again; the message names it.
+        ConfigError: A setting is unknown, of the wrong type or out of range.
     """
     try:
         model, data, settings = dict(config["model"]), dict(config["data"]), dict(config["training"])
@@ -144,6 +152,8 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
         }
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"the config of the run {str(run)!r} lacks {error}; start the run anew elsewhere") from error
+    _check_types(config["objective"], model, data, run)
+    build_config(Settings, settings, "training")
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
     chosen["step"] = given["step"]
     missing = [name for name, value in chosen.items() if value is None and (name != "step" or name in config)]
@@ -160,6 +170,19 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
         "notes": {key: config[key] for key in ("recipe", "license") if key in config},
         **settings,
     }
+
+
+def _check_types(objective: object, model: Mapping[str, Any], data: Mapping[str, Any], run: Path) -> None:
+    places = {
+        "objective": (objective, str),
+        "model.architecture": (model.get("architecture", ""), str),
+        "model.args": (model.get("args", {}), dict),
+        "data.source": (data.get("source", ""), str),
+        "data.split": (data.get("split", ""), str),
+    }
+    for place, (value, kind) in places.items():
+        if not isinstance(value, kind):
+            raise RunError(f"cannot go on with {str(run)!r}: {place} is {value!r}; undo the change, or start a new run")
 
 
 def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path) -> None:

@@ -22,8 +22,8 @@ class Settings:
     optimizer: str = "adam"
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 0.0  # 0: as the generator's
-    beta1: float = 0.5  # 0 is usual with r1
-    beta2: float = 0.999
+    beta1: float = 0.5  # of optimizers that take it, also timm's; 0 is usual with r1
+    beta2: float = 0.999  # likewise
     learning_rate_decay: Literal["none", "linear", "cosine"] = "none"  # to 0 at the last image
     ema_half_life_images: int = 10_000
     reuse_fakes: bool = True  # the generator learns from the fakes the discriminator has just seen

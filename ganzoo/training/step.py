@@ -64,7 +64,7 @@ class AdversarialStep:
         self._fake: Tensor | None = None
         self._index = 0
         self._draw = 0
-        self._loss_name = name_of(objective.adversarial)
+        self._loss_name, *self._penalty_names = names_of_losses(objective)
 
     def begin(self, index: int) -> None:
         """Note the number of the step."""
@@ -94,7 +94,9 @@ class AdversarialStep:
 
     def _penalties(self, batch: Batch, fake: Tensor) -> Losses:
         losses: Losses = {}
-        for number, (term, weight) in enumerate(self.objective.penalties):
+        for number, (name, (term, weight)) in enumerate(
+            zip(self._penalty_names, self.objective.penalties, strict=True)
+        ):
             if self._index % term.every:
                 continue
 
@@ -103,7 +105,7 @@ class AdversarialStep:
 
             with frozen_statistics(self.discriminator):
                 value = term.penalty(plain, batch.sample, fake.float(), self._rng(f"penalty {number}"))
-            losses[name_of(term)] = losses.get(name_of(term), 0.0) + weight * term.every * value
+            losses[name] = weight * term.every * value
         return losses
 
     def generator_losses(self, batch: Batch) -> Losses:
@@ -147,6 +149,18 @@ class AdversarialStep:
         if self.settings.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def names_of_losses(objective: Objective) -> list[str]:
+    """Name the adversarial loss and each penalty; one whose name is taken gets a number, as in `r1_2`."""
+    names = ["loss", "gradient_norm"]  # what the log calls the sum and its gradient
+    for term in (objective.adversarial, *(penalty for penalty, _ in objective.penalties)):
+        name, number = name_of(term), 1
+        while name in names:
+            number += 1
+            name = f"{name_of(term)}_{number}"
+        names.append(name)
+    return names[2:]
 
 
 @contextmanager

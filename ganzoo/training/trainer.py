@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Trainer:
         images: int,
         run: str | os.PathLike[str] | None = None,
         split: str = "train",
+        value_range: tuple[float, float] | None = None,
         model_args: Mapping[str, Any] | None = None,
         conditional: bool = False,
         step: TrainingStep | None = None,
@@ -67,6 +69,7 @@ class Trainer:
             images: The budget: how many images the discriminator is shown as real.
             run: The folder for config, log, pictures, checkpoints and model; None writes nothing.
             split: Which part of a folder of idx files.
+            value_range: The lowest and highest value that float samples can take, where `data` is such samples.
             model_args: Settings of the architecture, where `model` is a name.
             conditional: Condition the networks on the data's labels, where `model` is a name.
             step: What a step computes; by default the two-player step.
@@ -80,15 +83,17 @@ class Trainer:
             ObjectiveError: The objective cannot be read, or does not go with model and data.
         """
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
-        self.table = open_data(data, split=split)
+        self.table = open_data(data, split=split, value_range=value_range)
         self.split = split
         self.objective = read_objective(objective)
         if isinstance(model, str):
             seed = self.settings.seed
             model = create_gan(model, self.table, model_args or {}, conditional=conditional, seed=seed)
-        check_fit(model, self.table)
+        check_fit(model, self.table, has_own_step=step is not None)
         self.gan = model
-        self.objective.check(self.gan.discriminator)
+        for name, network in self.gan.networks.items():
+            if name.startswith("discriminator"):
+                self.objective.check(network)
         self.notes = dict(notes or {})
         self.run = None if run is None else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
@@ -143,6 +148,8 @@ class Trainer:
             if self.run:
                 self._open(self.run)
             bar = stack.enter_context(self._bar())
+            cards = [self.gan.device] if self.gan.device.type == "cuda" else []
+            stack.enter_context(torch.random.fork_rng(cards))  # each step seeds the global generators
             for network in self.gan.networks.values():
                 train_mode(network)
             self.monitor.start(self.images)
@@ -244,7 +251,13 @@ class Trainer:
     def config(self) -> dict[str, Any]:
         """Return everything that was asked for, resolved, as config.toml holds it."""
         own = {} if type(self.step) is AdversarialStep else {"step": type(self.step).__qualname__}
-        return describe_run(self.gan, self.objective, self.table, self.split, self.settings, {**self.notes, **own})
+        return describe_run(
+            self.gan, self.objective, self.table, self.split, self._fingerprint, self.settings, {**self.notes, **own}
+        )
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.table.fingerprint()
 
     @classmethod
     def resume(
@@ -252,6 +265,7 @@ class Trainer:
         run: str | os.PathLike[str],
         *,
         data: Data | None = None,
+        value_range: tuple[float, float] | None = None,
         objective: Objective | Term | str | None = None,
         model: GAN | None = None,
         step: TrainingStep | None = None,
@@ -262,6 +276,7 @@ class Trainer:
         Args:
             run: The run's folder.
             data: The data, where the run's came from Python.
+            value_range: As it was given with such data.
             objective: The objective, where the run's has terms that are not registered.
             model: A GAN of the same networks, where the run's were plain modules or partly frozen.
             step: The training step, where the run had its own.
@@ -273,7 +288,8 @@ class Trainer:
         """
         folder = RunFolder(Path(run).expanduser())
         asked, given = folder.read_config(), {"data": data, "objective": objective, "model": model, "step": step}
-        trainer = cls(run=folder.path, progress=progress, **resuming.arguments(asked, folder.path, **given))
+        arguments = resuming.arguments(asked, folder.path, **given)
+        trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
         resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path)
         trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)

@@ -89,7 +89,7 @@ def slope(times, values):
 
 
 def soak(folder, minutes, every):
-    """Train for so many minutes and return how memory, descriptors, threads and files grew (A18)."""
+    """Train for so many minutes and return how memory, descriptors, threads and files grew."""
     nursery, run = harness.Nursery(), folder / "soak"
     pid = nursery.start(harness.arguments(run, harness.ENDLESS), output=folder / "soak.txt")
     harness.wait_for(run / "config.toml")
@@ -141,13 +141,13 @@ def main():
     """Run what was asked for and write the report."""
     parser = argparse.ArgumentParser(prog="python tests/campaigns/checkpoints.py", description=__doc__.splitlines()[0])
     parser.add_argument("mode", nargs="?", choices=["trials", "soak"], default="trials")
-    parser.add_argument("--kills", type=int, default=0, help="kill -9 at random moments (A1)")
-    parser.add_argument("--crashes", type=int, default=-1, help="crash at so many operations of a save (A2); all: -1")
-    parser.add_argument("--signals", type=int, default=0, help="signals at random moments (A8)")
-    parser.add_argument("--mutations", type=int, default=0, help="damaged checkpoints (A6)")
+    parser.add_argument("--kills", type=int, default=0, help="kill -9 at random moments")
+    parser.add_argument("--crashes", type=int, default=-1, help="crash at so many operations of a save; all: -1")
+    parser.add_argument("--signals", type=int, default=0, help="signals at random moments")
+    parser.add_argument("--mutations", type=int, default=0, help="damaged checkpoints")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--replay", metavar="GROUP:SEED", help="run one trial again, such as kills:17")
-    parser.add_argument("--minutes", type=float, default=120, help="how long to soak (A18)")
+    parser.add_argument("--minutes", type=float, default=120, help="how long to soak")
     parser.add_argument("--every", type=float, default=60, help="seconds between two samples of a soak")
     parser.add_argument("--report", type=Path, help="where the report goes")
     asked = parser.parse_args()

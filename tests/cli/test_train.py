@@ -8,6 +8,7 @@ from click.testing import CliRunner
 import ganzoo
 from ganzoo.cli import cli
 from ganzoo.cli.train import parse_assignments
+from ganzoo.data.loading import open_data
 from ganzoo.errors import ConfigError
 
 SMALL = ["-a", "generator_widths=[8]", "-a", "discriminator_widths=[8]", "-a", "latent_dim=2", "--batch-size", "32"]
@@ -46,10 +47,58 @@ def test_a_recipe_file_is_followed_and_options_replace_it(here):
     result = run("train", "--recipe", "mine.toml", "--images", 128, "-a", "latent_dim=4", "-s", "beta1=0.25")
     assert result.exit_code == 0, result.output
     training = ganzoo.load("local-dir:runs/mine-1/model").config.training
-    assert training["recipe"] == "mine"
+    assert "recipe" not in training
     assert training["objective"] == "minimax + label_smoothing(real_target=0.8)"
     assert (training["images"], training["batch_size"], training["beta1"]) == (128, 64, 0.25)
     assert ganzoo.load("local-dir:runs/mine-1/model").latent_dim == 4
+
+
+RECIPE = (
+    '[model]\narchitecture = "mlp"\n[model.args]\nlatent_dim = 2\ngenerator_widths = [8]\ndiscriminator_widths = [8]\n'
+    "[training]\nimages = 64\n[license]\nweights = 'MIT'\n[data]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "is_named", "is_licensed"),
+    [
+        ("source = 'ring'", [], True, True),
+        ("source = 'ring'", ["--images", 64, "-s", "log_every_images=64"], True, True),
+        ("source = 'ring'", ["--seed", 7], False, True),
+        ("source = 'ring'", ["-a", "latent_dim=3"], False, True),
+        ("source = 'ring'", ["--objective", "minimax"], False, True),
+        ("source = 'ring'", ["--data", "grid"], False, False),
+        ("fingerprint = '{ring}'", ["--data", "ring"], True, True),
+        ("fingerprint = '{ring}'", ["--data", "ring", "--images", 32], False, True),
+        ("fingerprint = '{ring}'", ["--data", "grid"], False, False),
+        ("hint = 'points'", ["--data", "ring"], True, False),
+    ],
+)
+def test_the_card_says_of_a_recipe_what_is_true(here, data, options, is_named, is_licensed):
+    (here / "mine.toml").write_text(RECIPE + data.format(ring=open_data("ring").fingerprint()) + "\n")
+    result = run("train", "--recipe", "mine.toml", "--run", "r", *options)
+    assert result.exit_code == 0, result.output
+    config = ganzoo.load("local-dir:r/model").config
+    assert config.training.get("recipe") == ("mine" if is_named else None)
+    assert config.license.get("weights") == ("MIT" if is_licensed else None)
+    assert config.license.get("data") == open_data("ring").license
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[model]\nargs = 3", "model: args is '3'"),
+        ("[model]\narchitecure = 'mlp'", "did you mean 'architecture'"),
+        ("[data]\nsource = 3", "data: source is '3'"),
+        ("[data]\nsplit = 'all'", "data: split is 'all'"),
+        ("[model]\narchitecture = 'mlp'\n[data]\nsource = 'ring'\n[training]\nimages = 64\nrun = 'x'", "setting 'run'"),
+    ],
+)
+def test_a_recipe_that_is_wrong_is_refused(here, content, says):
+    (here / "mine.toml").write_text(content)
+    result = run("train", "--recipe", "mine.toml")
+    assert result.exit_code == 2, result.output
+    assert says in result.output
 
 
 def test_resume_goes_on_to_the_budget_in_the_config(here):
@@ -79,6 +128,10 @@ def test_resume_goes_on_to_the_budget_in_the_config(here):
         (["mlp", "--data", "ring", "--images", "64", "-a", "width=[3]"], "there is no setting 'width'"),
         (["mlp", "--data", "ring", "--images", "64", "-a", "latent_dim"], "KEY=VALUE"),
         (["mlp", "--data", "ring", "--images", "64", "-s", "beat1=0.5"], "did you mean 'beta1'"),
+        *(
+            (["mlp", "--data", "ring", "--images", "64", "-s", f"{name}=x"], f"there is no setting '{name}'")
+            for name in ("run", "notes", "step", "progress", "data", "model")
+        ),
         (["--recipe", "mlp-mnits"], "did you mean 'mlp-mnist'"),
         (["--recipe", "mlp-mnist"], "idx files of MNIST"),
         (["mlp", "--data", "ring", "--images", "64", "--run", "file/run"], "cannot write"),
@@ -117,6 +170,47 @@ def test_info_shows_settings_of_architectures_and_losses():
     assert facts["settings"]["base_channels"] == 64
     assert json.loads(run("info", "label_noise", "--json").output)["settings"] == {"low": 0.7, "high": 1.0}
     assert "mean 4" in run("info", "gaussian-1d").output or "gaussian" in run("info", "gaussian-1d").output
+
+
+PLUGIN = """
+    from dataclasses import dataclass, field
+    from ganzoo.hookspecs import hookimpl
+    from ganzoo.models.architecture import Architecture
+
+    @dataclass(frozen=True, kw_only=True)
+    class WaveConfig:
+        length: int
+        widths: tuple[int, ...] = field(default_factory=lambda: (8, 16))
+
+    class Plain:
+        pass
+
+    WAVE, PLAIN = (Architecture(config, {}, lambda shape, classes: {}) for config in (WaveConfig, Plain))
+
+    @hookimpl
+    def ganzoo_register(registry):
+        registry.architecture("wave", __name__ + ":WAVE", summary="a wave")
+        registry.architecture("plain", __name__ + ":PLAIN", summary="its config is no dataclass")
+        registry.architecture("odd", __name__ + ":Plain", summary="no Architecture")
+        registry.loss("odd-loss", __name__ + ":Plain", summary="no Term")
+"""
+
+
+def test_info_shows_what_a_factory_makes_by_default(site):
+    site.install("ganzoo-sound", PLUGIN)
+    settings = json.loads(run("info", "wave", "--json").output)["settings"]
+    assert settings == {"length": "required", "widths": [8, 16]}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("plain", "is no dataclass"), ("odd", "is no Architecture"), ("odd-loss", "is no Term")]
+)
+def test_info_of_what_is_not_what_it_says_is_one_sentence(site, name, message):
+    site.install("ganzoo-sound", PLUGIN)
+    result = run("info", name)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit)
+    assert message in result.output
 
 
 def test_info_shows_a_local_model(here):

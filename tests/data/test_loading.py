@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from ganzoo import plugins
+from ganzoo.data.arrays import table_from_arrays
 from ganzoo.data.loading import open_data
 from ganzoo.errors import DataError, InputError, UnknownNameError
 from ganzoo.registry import Entry, Provider
@@ -90,6 +93,15 @@ def test_a_plugin_that_gives_no_table_is_named(monkeypatch):
     monkeypatch.setattr(plugins, "find", lambda kind, name: entry)
     with pytest.raises(DataError, match="'odd' gave a list, not a Table"):
         open_data("odd")
+
+
+def test_a_plugins_data_set_can_be_opened_again(monkeypatch):
+    entry = Entry("dataset", "odd", lambda: table_from_arrays(BYTES), "", "", Provider("some-plugin", "1.0", "some"))
+    monkeypatch.setattr(plugins, "find", lambda kind, name: entry)
+    assert open_data("odd").source == "some/odd"
+    named = replace(open_data("odd"), source="elsewhere")
+    monkeypatch.setattr(plugins, "find", lambda kind, name: replace(entry, factory=lambda: named))
+    assert open_data("odd") is named
 
 
 def test_no_such_split(tmp_path):

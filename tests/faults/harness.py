@@ -307,7 +307,7 @@ class Site:
 
 
 def kill(site, seed):
-    """A1: kill -9 at a random moment."""
+    """Kill -9 at a random moment."""
     name, rng = f"kill-{seed}", random.Random(seed)
     delay = rng.uniform(0, site.seconds)
     pid = site.nursery.start(arguments(site.folder / name), output=site.folder / f"{name}.txt")
@@ -331,7 +331,7 @@ def count_operations(site, save):
 
 
 def crash(site, at, save=4):
-    """A2: the process ends at the k-th input or output of a save."""
+    """The process ends at the k-th input or output of a save."""
     name = f"crash-{save}-{at}"
     fault = {"save": save, "kind": "exit", "at": at}
     code = site.nursery.run(arguments(site.folder / name), output=site.folder / f"{name}.txt", fault=fault)
@@ -343,7 +343,7 @@ def crash(site, at, save=4):
 
 
 def refuse(site, name, fault, *, lasting):
-    """A4, A5: the disk refuses; training goes on, and the exit code tells whether the last state was saved."""
+    """The disk refuses; training goes on, and the exit code tells whether the last state was saved."""
     run = site.folder / name
     code = site.nursery.run(arguments(run), output=site.folder / f"{name}.txt", fault={**fault, "lasting": lasting})
     found, said = examine(run), site.said(name)
@@ -368,7 +368,7 @@ SIGNALS = {"SIGTERM": 143, "SIGINT": 130, "SIGUSR1": 0, "double SIGINT": 130}
 
 
 def interrupt(site, seed):
-    """A8: a signal at a random moment saves the state and ends with the right code; a second ends at once."""
+    """A signal at a random moment saves the state and ends with the right code; a second ends at once."""
     rng = random.Random(seed)
     kind = rng.choice(sorted(SIGNALS))
     name, number = f"signal-{seed}", getattr(signal, kind.split()[-1])
@@ -395,7 +395,7 @@ def interrupt(site, seed):
 
 
 def intrude(site, number):
-    """A7: a second trainer on one folder stops at once, with one line, and disturbs nothing."""
+    """A second trainer on one folder stops at once, with one line, and disturbs nothing."""
     name = f"intrude-{number}"
     run, output = site.folder / name, site.folder / f"{name}-second.txt"
     pid = site.nursery.start(arguments(run, ENDLESS), output=site.folder / f"{name}.txt")
@@ -507,7 +507,7 @@ MUTATIONS = (
 
 
 def mutate(source, folder, seed):
-    """A6: a damaged checkpoint is noticed and passed over with a message, and is never loaded.
+    """A damaged checkpoint is noticed and passed over with a message, and is never loaded.
 
     Args:
         source: A `checkpoints` folder of two checkpoints.

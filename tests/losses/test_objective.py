@@ -13,7 +13,7 @@ from ganzoo.losses.non_saturating import NonSaturating
 from ganzoo.losses.objective import Objective, is_registered, name_of
 from ganzoo.losses.parsing import parse, read_objective
 from ganzoo.losses.r1 import R1
-from ganzoo.losses.term import AdversarialLoss
+from ganzoo.losses.term import AdversarialLoss, Term
 
 PLAIN = nn.Linear(2, 1)
 
@@ -23,6 +23,11 @@ class Critic(AdversarialLoss):
     """A loss without binary targets, in no registry."""
 
     margin: float = 1.0
+
+
+@dataclass(frozen=True)
+class Bare(Term):
+    """A term of no known kind."""
 
 
 def test_parts_keep_their_order_and_weights():
@@ -77,6 +82,7 @@ def test_a_label_trick_takes_no_weight():
         (Minimax() + NonSaturating(), "has 2 adversarial losses (minimax and non_saturating); it takes exactly one"),
         (Minimax() + LabelFlip() + LabelNoise(), "has 2 label tricks (label_flip and label_noise)"),
         (Critic() + LabelFlip(), "label_flip changes targets, and Critic has none; use a loss with binary targets"),
+        (Minimax() + Bare(), "Bare is neither an adversarial loss, a label trick nor a penalty"),
         (Minimax() + LabelNoise(0.9, 1.2), "label_noise gives a mean real target of 1.05, and above 1 minimax"),
     ],
     ids=str,

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from ganzoo import create_objective
@@ -81,6 +82,19 @@ def test_text_and_python_are_one(text, in_python, written):
     assert objective == in_python
     assert str(objective) == written
     assert parse(str(objective)) == parse(str(in_python)) == objective
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        *(Minimax() + R1(10), Minimax() + R1(np.float32(0.5)), 2 * Minimax() + LabelSmoothing(1)),
+        *(Minimax() + LabelFlip(0), Minimax() + LabelNoise(0, 1)),
+    ],
+    ids=str,
+)
+def test_text_of_any_number_is_that_of_what_is_read_back(objective):
+    assert parse(str(objective)) == objective
+    assert str(parse(str(objective))) == str(objective)
 
 
 @pytest.mark.parametrize(

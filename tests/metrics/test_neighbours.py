@@ -28,3 +28,8 @@ def test_repeated_training_pictures_are_found():
 def test_ties_count_half_and_a_median_of_zero_is_no_division_by_zero():
     same = torch.zeros(4, 2)
     assert memorisation(same, same, same) == {"nearest_ratio": 0, "nearer_to_train": 0.5}
+
+
+def test_exact_copies_are_at_distance_zero():
+    pictures = 100 + torch.randn(300, 128, generator=torch.Generator().manual_seed(0))
+    assert not nearest(pictures[:50], pictures).any()

@@ -68,14 +68,14 @@ class Spoiled(AdversarialLoss):
 def test_in_a_loss(tmp_path, player, value):
     Spoiled.calls.clear()
     run = trainer(tmp_path / "run", objective=Spoiled(value, player), checkpoint_every_images=16)
-    diverges(run, tmp_path / "run", "at step 3", player)
+    diverges(run, tmp_path / "run", "at step 4", player)
     assert run.images == 48
 
 
 def test_in_the_data(tmp_path):
     run = trainer(tmp_path / "run", model=plain_gan(), data=points(), checkpoint_every_images=16)
     at_step(run, 3, lambda: run.table.samples.fill_(NAN))
-    diverges(run, tmp_path / "run", "at step 3", "discriminator.layers.1.running_mean")
+    diverges(run, tmp_path / "run", "at step 4", "discriminator.layers.1.running_mean")
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
@@ -84,7 +84,7 @@ def test_in_a_gradient(tmp_path, name, value):
     run = trainer(tmp_path / "run", checkpoint_every_images=16)
     parameter = dict(run.gan.networks.named_parameters())[name]
     at_step(run, 3, lambda: parameter.register_hook(lambda gradient: gradient * value))
-    diverges(run, tmp_path / "run", "at step 3", f"the gradient of {name}")
+    diverges(run, tmp_path / "run", "at step 4", f"the gradient of {name}")
     assert all(tensor.isfinite().all() for tensor in run.gan.networks.state_dict().values())
 
 
@@ -103,7 +103,7 @@ def test_in_a_weight_or_a_statistic(tmp_path, name, value):
     run = trainer(tmp_path / "run", checkpoint_every_images=16)
     tensor = run.gan.networks.state_dict()[name]
     at_step(run, 3, lambda: tensor.fill_(value))
-    diverges(run, tmp_path / "run", "at step 3", name)
+    diverges(run, tmp_path / "run", "at step 4", name)
     assert run.images == 48
 
 
@@ -116,7 +116,7 @@ def test_an_infinite_bias_that_tanh_hides_is_in_no_checkpoint(tmp_path):
 def test_in_the_discriminators_statistics(tmp_path):
     run = trainer(tmp_path / "run", model=plain_gan(), data=points())
     at_step(run, 2, lambda: run.gan.discriminator.layers[1].running_var.fill_(INF))
-    diverges(run, tmp_path / "run", "at step 2", "discriminator.layers.1.running_var")
+    diverges(run, tmp_path / "run", "at step 3", "discriminator.layers.1.running_var")
 
 
 def test_in_the_average_alone(tmp_path):
@@ -154,7 +154,7 @@ def test_a_learning_rate_of_a_million(tmp_path, name):
 def test_a_spoilt_weight_stops_every_loss_within_the_step(tmp_path, name, network):
     run = trainer(tmp_path / "run", objective=name, checkpoint_every_images=16)
     at_step(run, 2, lambda: run.gan.networks[network].output.weight.data.fill_(NAN))
-    diverges(run, tmp_path / "run", "at step 2", f"{network}.output.weight")
+    diverges(run, tmp_path / "run", "at step 3", f"{network}.output.weight")
 
 
 def test_a_million_with_the_original_losses_stops(tmp_path):
@@ -165,7 +165,7 @@ def test_a_million_with_the_original_losses_stops(tmp_path):
 def test_a_run_that_diverged_goes_on_from_its_last_good_state(tmp_path):
     run = trainer(tmp_path / "run", checkpoint_every_images=16)
     at_step(run, 3, lambda: run.gan.generator.output.bias.data.fill_(NAN))
-    diverges(run, tmp_path / "run", "at step 3")
+    diverges(run, tmp_path / "run", "at step 4")
     resumed = Trainer.resume(tmp_path / "run", progress=False)
     assert resumed.images == 48
     assert stop_at(resumed, 5).images == 80
@@ -175,4 +175,4 @@ def test_the_message_says_what_a_norm_is(tmp_path):
     run = trainer(tmp_path / "run")
     parameters = run.discriminator.parameters
     at_step(run, 1, lambda: [p.register_hook(lambda g: torch.full_like(g, 3e38)) for p in parameters])
-    diverges(run, tmp_path / "run", "at step 1", "the discriminator's gradient norm")
+    diverges(run, tmp_path / "run", "at step 2", "the discriminator's gradient norm")

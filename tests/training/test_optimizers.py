@@ -41,6 +41,25 @@ def test_optimizers_that_no_checkpoint_could_hold_are_refused(optimizer):
         trainer(optimizer=optimizer)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "lion", "lamb"])
+def test_betas_reach_optimizers_that_take_them(optimizer):
+    group = trainer(optimizer=optimizer, beta1=0.25, beta2=0.75).generator.optimizer.param_groups[0]
+    assert group["betas"] == (0.25, 0.75)
+
+
+def test_the_first_beta_is_the_momentum_of_sgd():
+    assert trainer(optimizer="sgd", beta1=0.25).generator.optimizer.param_groups[0]["momentum"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "beta"),
+    [("rmsprop", "beta1"), ("rmsprop", "beta2"), ("sgd", "beta2"), ("sgdp", "beta1"), ("adan", "beta2")],
+)
+def test_betas_that_would_be_ignored_are_refused(optimizer, beta):
+    with pytest.raises(ConfigError, match=rf"{beta} is 0\.25, and the optimizer '{optimizer}' has no use for it"):
+        trainer(optimizer=optimizer, **{beta: 0.25})
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a card is there")
 def test_an_optimizer_that_needs_a_card_says_so():
     with pytest.raises(ConfigError, match="'fusedadam' cannot be used here"):

@@ -36,6 +36,7 @@ FAMILIES = {
     "mlp-dropout": {"data": points(), "model_args": {"discriminator_dropout": 0.3}},
     "mlp-two-steps": {"data": points(), "discriminator_steps": 2},
     "mlp-lazy-r1": {"data": points(), "objective": "non_saturating + label_flip(0.1) + r1(1.0, every=2)"},
+    "mlp-rare-r1": {"data": points(), "objective": "non_saturating + r1(1.0, every=4)"},
     "mlp-bf16": {"data": points(), "precision": "bf16"},
     "mlp-decay": {"data": points(), "learning_rate_decay": "cosine"},
     "mlp-rmsprop": {"data": points(), "optimizer": "rmsprop"},
@@ -177,6 +178,10 @@ CONFIG_EDITS = {
     "a default left out": (drop("training", "beta1"), "training.beta1"),
     "unknown setting": (put("training", "batchsize", 8), "did you mean 'batch_size'"),
     "wrong type": (put("training", "batch_size", "8"), "batch_size is '8'"),
+    "another argument of the trainer": (put("training", "run", "x"), "there is no setting 'run'"),
+    "arguments of no use": (put("model", "args", 3), "model.args is 3"),
+    "an objective of no use": (put("objective", 3), "objective is 3"),
+    "a source of no use": (put("data", "source", 3), "data.source is 3"),
     "objective": (put("objective", "minimax"), "objective was 'non_saturating' and is 'minimax'"),
     "unknown objective": (put("objective", "nothing_such"), "nothing_such"),
     "objective's origin": (put("objective_is_registered", False), "objective=..."),
@@ -208,6 +213,7 @@ STATE_EDITS = {
     "images": (put("images", 16), "it is of 16 images"),
     "step": (put("step", 1), "which are not 1 steps"),
     "no step": (drop("step"), "'step'"),
+    "losses": (put("losses", 3), "another optimizer"),
     "no optimizer": (drop("optimizer_groups"), "'optimizer_groups'"),
     "another optimizer": (put("optimizer_groups", "generator", [{}, {}]), "another optimizer"),
     "a stray number": (put("optimizer_numbers", {"optimizer.generator.99.step": 1}), "another optimizer"),
@@ -301,6 +307,14 @@ def test_what_only_python_holds_must_be_given_again(tmp_path, changes, missing):
     resumed = Trainer.resume(run, **changes, progress=False)
     assert resumed.images == 32
     resumed.fit()
+
+
+def test_floats_and_their_range_are_given_again(tmp_path):
+    run, samples = tmp_path / "run", torch.rand(40, 2)
+    stop_at(trainer(run, data=samples, value_range=(0, 1), checkpoint_every_images=16), 2)
+    with pytest.raises(RunError, match=r"data\.fingerprint was"):
+        Trainer.resume(run, data=samples, value_range=(0, 2))
+    assert Trainer.resume(run, data=samples, value_range=(0, 1)).images == 32
 
 
 class Mine(NonSaturating):

@@ -1,6 +1,7 @@
 import fcntl
 import threading
 import tomllib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,11 @@ from torch import nn
 import ganzoo
 from ganzoo import GAN, Trainer
 from ganzoo.data.arrays import table_from_arrays
+from ganzoo.data.table import Table
 from ganzoo.data.toy import RING_MODES, mode_coverage
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, RunError, UnknownNameError, WeightsError
 from ganzoo.training import resuming
+from ganzoo.training.step import AdversarialStep
 from ganzoo.training.trainer import CHANNELS_LAST_FROM
 
 LOG_KEYS = {
@@ -47,6 +50,12 @@ def test_two_runs_with_one_seed_are_bit_identical(changes):
 def test_preparing_a_run_leaves_the_callers_randomness_alone():
     state = torch.get_rng_state()
     trainer()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_training_leaves_the_callers_randomness_alone():
+    state = torch.get_rng_state()
+    trainer(steps=2).fit()
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -105,6 +114,39 @@ def test_the_log_has_a_line_an_interval(finished):
         assert all(isinstance(value, int | float) for value in line.values())
         assert 0 <= line["real_score"] <= 1
     assert '"images_per_second"' in (run / "metrics.jsonl").read_text()
+
+
+def test_the_log_has_each_part_of_a_loss_of_several(tmp_path):
+    trainer(tmp_path / "run", steps=3, objective="non_saturating + r1(gamma=2.0) + r1(gamma=3.0, every=2)").fit()
+    for line in lines(tmp_path / "run"):
+        parts = [line[f"discriminator_{name}"] for name in ("non_saturating", "r1", "r1_2")]
+        assert parts[1] > 0
+        assert "generator_non_saturating" not in line
+        if line["step"] % 2:  # the penalty with every=2 was due
+            assert line["discriminator_loss"] == pytest.approx(sum(parts), rel=1e-5)
+
+
+def test_a_loss_alone_is_logged_once(finished):
+    assert not any(key.endswith("non_saturating") for line in lines(finished[0]) for key in line)
+
+
+def test_the_data_is_hashed_once(tmp_path, monkeypatch):
+    calls, hashed = [], Table.fingerprint
+    monkeypatch.setattr(Table, "fingerprint", lambda table: calls.append(1) or hashed(table))
+    trainer(tmp_path / "run", steps=3, checkpoint_every_images=16).fit()
+    assert len(calls) == 1
+
+
+def test_a_setting_that_is_none_is_left_out_of_the_config(tmp_path):
+    model = trainer().gan
+    network = model.config.networks["generator"]
+    odd = replace(network, args={**network.args, "odd": None, "deep": {"odd": None, "even": 2}})
+    model.config = replace(model.config, networks={**model.config.networks, "generator": odd})
+    trainer(tmp_path / "run", model=model, steps=1).fit()
+    args = tomllib.loads((tmp_path / "run" / "config.toml").read_text())["model"]["args"]
+    assert "odd" not in args
+    assert args["deep"] == {"even": 2}
+    assert Trainer.resume(tmp_path / "run", model=model).images == 16
 
 
 def test_pictures_are_named_by_images_and_show_the_same_latents(finished):
@@ -216,6 +258,22 @@ def test_another_number_of_classes_is_refused():
         trainer(model=model, data=points(classes=5))
     with pytest.raises(ObjectiveError, match="conditioned on 3 classes, and ring has 0"):
         trainer(model=model)
+
+
+def test_a_network_that_nothing_would_train_is_refused():
+    model = trainer().gan
+    model.networks["encoder"] = nn.Linear(2, 2)
+    with pytest.raises(ConfigError, match="nothing would train the model's 'encoder'"):
+        trainer(model=model)
+    prepared = trainer()
+    assert trainer(model=model, step=AdversarialStep(model, prepared.objective, prepared.settings)).gan is model
+
+
+def test_the_objective_is_checked_with_every_discriminator():
+    model = trainer().gan
+    model.networks["discriminator_b"] = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    with pytest.raises(ObjectiveError, match="batch norm in the discriminator"):
+        trainer(model=model, objective="non_saturating + r1(1.0)")
 
 
 def test_a_conditional_model_needs_labels():
