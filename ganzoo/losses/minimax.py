@@ -5,30 +5,16 @@ whose gradient -s(l) vanishes where the discriminator is sure of a fake: this on
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganzoo.losses.binary import discriminator_loss
-from ganzoo.losses.term import AdversarialLoss
+from ganzoo.losses.binary import BinaryLoss
 
 
 @dataclass(frozen=True)
-class Minimax(AdversarialLoss):
+class Minimax(BinaryLoss):
     """The zero-sum game; prefer `non_saturating` for training."""
-
-    binary_targets: ClassVar[bool] = True
-
-    def discriminator(
-        self,
-        real_logits: Tensor,
-        fake_logits: Tensor,
-        real_targets: Tensor | float = 1.0,
-        fake_targets: Tensor | float = 0.0,
-    ) -> Tensor:
-        """Return the cross-entropy of real and fake logits, a scalar."""
-        return discriminator_loss(real_logits, fake_logits, real_targets, fake_targets)
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Return E log(1 - s(l)) = -E softplus(l), a scalar."""
