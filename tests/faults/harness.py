@@ -194,27 +194,35 @@ def serve():
 def _child(output, line, fault, mount):
     code = 70
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        if mount:
-            folder, size = mount
-            Path(folder).mkdir(exist_ok=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-        if fault:
-            Fault(**fault).install()
-        code = _perform(line)
-    except SystemExit as leaving:
-        code = leaving.code or 0
+        code = _live(output, line, fault, mount)
+    except KeyboardInterrupt:  # a second signal, on the way out
+        code = 130
     except BaseException:
         import traceback
 
         traceback.print_exc()
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _live(output, line, fault, mount):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if mount:
+        folder, size = mount
+        Path(folder).mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    if fault:
+        Fault(**fault).install()
+    try:
+        return _perform(line)
+    except SystemExit as leaving:
+        return leaving.code or 0
 
 
 def _perform(line):
