@@ -165,7 +165,7 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
         )
     return {
         **chosen,
-        "model_args": model.get("args", {}),
+        "model_args": {} if given["model"] is not None else model.get("args", {}),
         "split": data.get("split", "train"),
         "notes": {key: config[key] for key in ("recipe", "license") if key in config},
         **settings,

@@ -1,5 +1,6 @@
 """The one trainer: it alone does backward, optimizer steps, averaging and files."""
 
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from ganzoo import randomness
 from ganzoo.config import build_config
 from ganzoo.data.loading import Data, open_data
+from ganzoo.errors import InputError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
@@ -32,6 +34,8 @@ from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
 from ganzoo.training.settings import Settings
 from ganzoo.training.step import AdversarialStep, TrainingStep, train_mode
+
+logger = logging.getLogger("ganzoo")
 
 CHANNELS_LAST_FROM = 16  # in smaller batches of pictures the ordinary memory format is as fast or faster
 
@@ -80,6 +84,7 @@ class Trainer:
         Raises:
             ConfigError: A setting is unknown or out of range, or data and model have different shapes.
             DataError: The data cannot be read.
+            InputError: `conditional` is asked of data without labels, or of a GAN that is built already.
             ObjectiveError: The objective cannot be read, or does not go with model and data.
         """
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
@@ -89,6 +94,8 @@ class Trainer:
         if isinstance(model, str):
             seed = self.settings.seed
             model = create_gan(model, self.table, model_args or {}, conditional=conditional, seed=seed)
+        elif conditional or model_args:
+            raise InputError("conditional and model_args fit a named architecture to the data; a GAN is what it is")
         check_fit(model, self.table, has_own_step=step is not None)
         self.gan = model
         for name, network in self.gan.networks.items():
@@ -163,6 +170,8 @@ class Trainer:
             if is_saved_for_others and self._interrupts.received is None:
                 self._recorder.publish(self.result(), getattr(torch, self.settings.weights_dtype))
             if self._interrupts.received is not None:
+                if self.run:
+                    logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
                 self._interrupts.leave()
         return self.result().eval()
 

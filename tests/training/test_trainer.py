@@ -427,3 +427,9 @@ def test_the_finished_model_has_its_picture_in_its_card(tmp_path):
     trainer(tmp_path / "run", steps=2).fit()
     assert Image.open(tmp_path / "run" / "model" / "samples.png").size[0] > 0
     assert "](samples.png)" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("fitting", [{"conditional": True}, {"model_args": {"latent_dim": 2}}])
+def test_a_gan_that_is_built_is_not_fitted_to_the_data(fitting):
+    with pytest.raises(InputError, match="a GAN is what it is"):
+        Trainer(plain_gan(), "non_saturating", points(classes=2), images=16, **fitting)
