@@ -1,6 +1,7 @@
 """What a run writes while it trains, and what happens when the disk refuses: a warning, and another try later."""
 
 import contextlib
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -63,6 +64,8 @@ class Recorder:
         self.unsaved = self._attempt(
             lambda run: CheckpointStore(run.checkpoints, self._keep).save(images, tensors, state)
         )
+        # Serialising leaves reference cycles (ctypes pointers, JSON encoders), which would pile up until a full collection.
+        gc.collect(1)
 
     def _attempt(self, write: Callable[[RunFolder], None]) -> OutputError | None:
         if self.run is None:
