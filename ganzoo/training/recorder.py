@@ -64,7 +64,7 @@ class Recorder:
         self.unsaved = self._attempt(
             lambda run: CheckpointStore(run.checkpoints, self._keep).save(images, tensors, state)
         )
-        # Serialising leaves reference cycles (ctypes pointers, JSON encoders), which would pile up until a full collection.
+        # Serialising leaves reference cycles (ctypes pointers, JSON encoders), which pile up until a full collection.
         gc.collect(1)
 
     def _attempt(self, write: Callable[[RunFolder], None]) -> OutputError | None:
