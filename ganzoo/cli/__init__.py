@@ -142,4 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     with warnings.catch_warnings():
         warnings.showwarning = show_warning
-        cli.main(arguments, prog_name="ganzoo")
+        try:
+            cli.main(arguments, prog_name="ganzoo")
+        except KeyboardInterrupt as error:
+            raise SystemExit(130) from error
+        except SystemExit as leaving:
+            # A second Ctrl-C on the way out reaches click itself, which would exit with 1.
+            if isinstance(leaving.__context__, click.Abort):
+                raise SystemExit(130) from leaving
+            raise
