@@ -102,3 +102,8 @@ def test_no_file_is_too_long():
 def test_the_package_is_typed_and_versioned():
     assert (ROOT / "py.typed").is_file()
     assert importlib.metadata.version("torch-ganzoo") == ganzoo.__version__
+
+
+def test_loading_a_bundled_model_does_not_import_the_compiler():
+    code = "import sys, ganzoo; ganzoo.load('dcgan-mnist'); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

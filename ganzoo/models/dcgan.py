@@ -99,6 +99,8 @@ def nearest_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
 
 def initialize(module: nn.Module) -> None:
     """Draw weights as in the paper: N(0, 0.02), and N(1, 0.02) for the scales of normalization layers."""
+    if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
+        return  # built to be loaded: there is nothing to draw, and torch would import its compiler to find out
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
