@@ -23,6 +23,24 @@ def ganzoo_register(registry: "Registry") -> None:
         summary="strided convolutions and batch norm, pictures of 8 to 256 pixels",
         paper="Radford, Metz, Chintala 2015, arXiv 1511.06434",
     )
+    registry.architecture(
+        "cgan",
+        "ganzoo.models.cgan:CGAN",
+        summary="dcgan's networks, told a label or a vector, by concatenation or projection",
+        paper="Mirza & Osindero 2014, arXiv 1411.1784; Miyato & Koyama 2018, arXiv 1802.05637",
+    )
+    registry.architecture(
+        "pix2pix",
+        "ganzoo.models.pix2pix:PIX2PIX",
+        summary="a U-Net from pictures to pictures, and a discriminator of patches",
+        paper="Isola et al. 2017, arXiv 1611.07004",
+    )
+    registry.architecture(
+        "timm",
+        "ganzoo.models.timm_backbone:TIMM",
+        summary="any timm backbone as a discriminator",
+        paper="Miyato & Koyama 2018, arXiv 1802.05637 (how it takes labels)",
+    )
     for name, architecture, data, summary in (
         ("dcgan-fashion", "dcgan", "Fashion-MNIST", "articles of clothing, 28x28"),
         ("dcgan-mnist", "dcgan", "MNIST", "handwritten digits, 28x28"),

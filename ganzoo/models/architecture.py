@@ -9,57 +9,29 @@ and buffers. A constructor that needs values (`.item()`), or makes tensors that 
 and dicts at most, buffers with `persistent=False`), is run again on the CPU. The config's checks must bound the sizes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from ganzoo.errors import InputError
+from ganzoo.models.condition import Condition, ConditionKind, condition_of
 
+__all__ = [
+    "Architecture",
+    "Condition",
+    "Discriminator",
+    "Generator",
+    "call",
+    "call_features",
+    "condition_of",
+    "weights_are_coming",
+    "weights_coming",
+]
 
-@dataclass(frozen=True)
-class Condition:
-    """What one network is conditioned on: nothing, or a class label.
-
-    Attributes:
-        kind: `"none"`, or `"label"` for labels of shape (N,), int64.
-        num_classes: The number of classes; labels lie in [0, num_classes). 0 unless kind is `"label"`.
-    """
-
-    kind: Literal["none", "label"] = "none"
-    num_classes: int = 0
-
-    @classmethod
-    def label(cls, num_classes: int) -> "Condition":
-        """Return the condition on one of `num_classes` labels, or none for 0 classes."""
-        return cls("label", num_classes) if num_classes else cls()
-
-    def check(self, condition: Tensor | None, n: int) -> None:
-        """Refuse a condition that the network cannot take.
-
-        Args:
-            condition: What a caller gave: labels of shape (n,), int64, or None.
-            n: The number of samples it is for.
-
-        Raises:
-            InputError: The condition is missing, not declared, or of the wrong shape, dtype or range.
-        """
-        if self.kind == "none":
-            if condition is not None:
-                raise InputError("this model is unconditional and takes no labels; leave labels out")
-            return
-        if condition is None:
-            raise InputError(f"this model needs a label from 0 to {self.num_classes - 1} for each sample; pass labels")
-        if condition.shape != (n,) or condition.dtype != torch.int64:
-            raise InputError(
-                f"labels have shape {tuple(condition.shape)} and dtype {condition.dtype}; "
-                f"expected ({n},) and torch.int64, one label for each sample"
-            )
-        low, high = (int(condition.min()), int(condition.max())) if n else (0, 0)
-        if low < 0 or high >= self.num_classes:
-            raise InputError(f"labels range from {low} to {high}; this model knows 0 to {self.num_classes - 1}")
+_weights_are_coming = ContextVar("weights_are_coming", default=False)
 
 
 class Generator(nn.Module):
@@ -68,7 +40,7 @@ class Generator(nn.Module):
     `latent` has shape (N, latent_dim); the samples have shape (N, *sample_shape) and lie in [-1, 1].
 
     Attributes:
-        latent_dim: The length of a latent.
+        latent_dim: The length of a latent; 0 for a generator that is given None.
         sample_shape: The shape of one sample.
         condition: What `forward` expects as its second argument.
     """
@@ -78,7 +50,7 @@ class Generator(nn.Module):
     condition: Condition = Condition()
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent_dim) to samples (N, *sample_shape) in [-1, 1]."""
+        """Map latents (N, latent_dim) and conditions to samples (N, *sample_shape) in [-1, 1]."""
         raise NotImplementedError
 
 
@@ -111,21 +83,48 @@ class Architecture:
     Attributes:
         config_class: A frozen keyword-only dataclass of plain values; its `__post_init__` checks ranges.
         networks: For each network, what builds it from a config, with fresh weights.
-        arguments_for: Gives the config arguments that fit samples of a shape and a number of classes (0: unlabelled).
+        arguments_for: Gives the config arguments that fit samples of a shape under a condition; the condition is of a
+            kind that some network takes.
+        conditions: For each network, the kinds of condition it can be built for; `("none",)` where a network is left
+            out.
     """
 
     config_class: type[Any]
     networks: Mapping[str, Callable[[Any], nn.Module]]
-    arguments_for: Callable[[tuple[int, ...], int], dict[str, Any]] = field(repr=False)
+    arguments_for: Callable[[tuple[int, ...], Condition], dict[str, Any]] = field(repr=False)
+    conditions: Mapping[str, tuple[ConditionKind, ...]] = field(default_factory=dict)
+
+    def kinds(self, network: str) -> tuple[ConditionKind, ...]:
+        """Return the kinds of condition that one of the networks can be built for."""
+        return self.conditions.get(network, ("none",))
 
 
-def condition_of(network: nn.Module) -> Condition:
-    """Return what a network declares to be conditioned on; nothing for a plain module."""
-    declared = getattr(network, "condition", None)
-    return declared if isinstance(declared, Condition) else Condition()
-
-
-def call(network: nn.Module, value: Tensor, condition: Tensor | None) -> Tensor:
+def call(network: nn.Module, value: Tensor | None, condition: Tensor | None) -> Tensor:
     """Call a network, with the condition only if it declares one."""
     result: Tensor = network(value) if condition_of(network).kind == "none" else network(value, condition)
     return result
+
+
+def call_features(network: nn.Module, samples: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
+    """Return a discriminator's features, shallow to deep, with the condition given only if it declares one."""
+    found: tuple[Tensor, ...] = (
+        network.features(samples)  # type: ignore[operator]
+        if condition_of(network).kind == "none"
+        else network.features(samples, condition)  # type: ignore[operator]
+    )
+    return found
+
+
+@contextmanager
+def weights_coming() -> Iterator[None]:
+    """Tell constructors that what they draw or fetch will be replaced by saved weights."""
+    token = _weights_are_coming.set(True)
+    try:
+        yield
+    finally:
+        _weights_are_coming.reset(token)
+
+
+def weights_are_coming() -> bool:
+    """Tell a constructor that saved weights will replace its own, so that it need not fetch pretrained ones."""
+    return _weights_are_coming.get()

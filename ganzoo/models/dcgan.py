@@ -161,13 +161,19 @@ def normalize_and_activate(channels: int, normalization: str) -> list[nn.Module]
 class DCGANDiscriminator(Discriminator):
     """k strided convolutions, each halving the side, then one convolution over what is left."""
 
-    def __init__(self, config: DCGANConfig) -> None:
+    def __init__(self, config: DCGANConfig, further_channels: int = 0) -> None:
+        """Build the network.
+
+        Args:
+            config: What it is made of.
+            further_channels: How many channels more than the config's its input has, such as planes of a condition.
+        """
         super().__init__()
         self.sample_shape = (config.channels, *config.size)
         self.condition = Condition.label(config.num_classes)
         base, doublings = base_and_doublings(config.size)
         width = config.discriminator_base_channels or config.base_channels
-        inputs = config.channels + config.num_classes
+        inputs = config.channels + config.num_classes + further_channels
         self.blocks = nn.ModuleList()
         for depth in range(doublings):
             outputs = width * 2**depth
@@ -204,19 +210,33 @@ class DCGANDiscriminator(Discriminator):
         return logits.flatten()
 
 
-def arguments_for(sample_shape: tuple[int, ...], num_classes: int) -> dict[str, Any]:
-    """Fit the config to data.
+def picture_arguments(owner: str, sample_shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the size and the channels of pictures.
 
     Raises:
         ConfigError: The samples are not pictures.
     """
     if len(sample_shape) != 3:
         raise ConfigError(
-            f"dcgan makes pictures (channels, height, width), and this data has samples of shape "
+            f"{owner} takes pictures (channels, height, width), and this data has samples of shape "
             f"{sample_shape}; use the architecture 'mlp'"
         )
     channels, height, width = sample_shape
-    return {"image_size": (height, width), "channels": channels, "num_classes": num_classes}
+    return {"image_size": (height, width), "channels": channels}
 
 
-DCGAN = Architecture(DCGANConfig, {"generator": DCGANGenerator, "discriminator": DCGANDiscriminator}, arguments_for)
+def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:
+    """Fit the config to data.
+
+    Raises:
+        ConfigError: The samples are not pictures.
+    """
+    return {**picture_arguments("dcgan", sample_shape), "num_classes": condition.num_classes}
+
+
+DCGAN = Architecture(
+    DCGANConfig,
+    {"generator": DCGANGenerator, "discriminator": DCGANDiscriminator},
+    arguments_for,
+    {"generator": ("none", "label"), "discriminator": ("none", "label")},
+)

@@ -166,9 +166,14 @@ class MLPDiscriminator(Discriminator):
         return logits.squeeze(1)
 
 
-def arguments_for(sample_shape: tuple[int, ...], num_classes: int) -> dict[str, Any]:
+def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:
     """Fit the config to data."""
-    return {"sample_shape": sample_shape, "num_classes": num_classes}
+    return {"sample_shape": sample_shape, "num_classes": condition.num_classes}
 
 
-MLP = Architecture(MLPConfig, {"generator": MLPGenerator, "discriminator": MLPDiscriminator}, arguments_for)
+MLP = Architecture(
+    MLPConfig,
+    {"generator": MLPGenerator, "discriminator": MLPDiscriminator},
+    arguments_for,
+    {"generator": ("none", "label"), "discriminator": ("none", "label")},
+)

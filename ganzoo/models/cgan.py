@@ -1,0 +1,167 @@
+"""`cgan`: a GAN that is told what to make (Mirza & Osindero 2014, arXiv 1411.1784), on convolutions.
+
+As in the paper: generator and discriminator both get the condition, a label or a vector, beside their input. Unlike it,
+the networks are those of `dcgan` rather than fully connected, the generator may embed the condition first, and the
+discriminator may take it by projection (Miyato & Koyama 2018, equation 4, arXiv 1802.05637): the inner product of an
+embedding of the condition with the sample's last features, summed over positions, is added to the logit. Without a
+latent to draw from (`latent_dim=0`) nothing would vary, so there is always one.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ganzoo.errors import ConfigError
+from ganzoo.models.architecture import Architecture, Discriminator, Generator
+from ganzoo.models.condition import Condition, as_rows
+from ganzoo.models.dcgan import (
+    DCGANConfig,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    initialize,
+    picture_arguments,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CGANConfig:
+    """What a `cgan` is made of."""
+
+    image_size: int | tuple[int, int] = 64  # (height, width); an int means square
+    channels: int = 3
+    latent_dim: int = 100
+    num_classes: int = 0  # the number of labels, or
+    condition_dim: int = 0  # the length of a vector; exactly one of the two is above 0
+    generator_conditioning: Literal["embedding", "one_hot"] = "embedding"  # one_hot: the label's, or the vector itself
+    embedding_dim: int = 50
+    conditioning: Literal["concat", "projection"] = "concat"  # how the discriminator takes the condition
+    base_channels: int = 64  # channels at half the picture's side; twice as many at each halving
+    discriminator_base_channels: int = 0  # 0: as base_channels
+    discriminator_normalization: Literal["batch", "spectral", "layer", "none"] = "batch"
+    generator_hidden: int = 0  # units of a hidden layer before the generator's projection; 0: none
+    discriminator_hidden: int = 0  # units of a hidden layer before the logit; 0: none
+
+    def __post_init__(self) -> None:
+        if (self.num_classes > 0) + (self.condition_dim > 0) != 1 or min(self.num_classes, self.condition_dim) < 0:
+            raise ConfigError(
+                f"cgan: num_classes is {self.num_classes} and condition_dim is {self.condition_dim}; exactly one of "
+                "them takes a number above 0: num_classes for labels, condition_dim for vectors"
+            )
+        for name in ("num_classes", "condition_dim", "embedding_dim"):
+            low = 1 if name == "embedding_dim" else 0
+            if not low <= getattr(self, name) <= 2**16:
+                raise ConfigError(f"cgan: {name} is {getattr(self, name)}; it takes a whole number up to {2**16}")
+        self.generator_trunk(), self.discriminator_trunk()  # their checks are this config's too
+
+    @property
+    def condition(self) -> Condition:
+        """What both networks are conditioned on."""
+        return Condition.label(self.num_classes) if self.num_classes else Condition.vector(self.condition_dim)
+
+    @property
+    def condition_width(self) -> int:
+        """How many numbers the condition is as a row."""
+        return self.num_classes or self.condition_dim
+
+    def generator_trunk(self) -> DCGANConfig:
+        """Return the config of the generator's convolutions, whose latent has the condition appended."""
+        width = self.embedding_dim if self.generator_conditioning == "embedding" else self.condition_width
+        return self._trunk(latent_dim=self.latent_dim + width, generator_hidden=self.generator_hidden)
+
+    def discriminator_trunk(self) -> DCGANConfig:
+        """Return the config of the discriminator's convolutions, without what is done to the condition."""
+        return self._trunk(
+            discriminator_base_channels=self.discriminator_base_channels,
+            discriminator_normalization=self.discriminator_normalization,
+            discriminator_hidden=self.discriminator_hidden,
+        )
+
+    def _trunk(self, **further: Any) -> DCGANConfig:
+        return DCGANConfig(
+            image_size=self.image_size, channels=self.channels, base_channels=self.base_channels, **further
+        )
+
+
+class CGANGenerator(Generator):
+    """A `dcgan` generator whose latent is followed by the condition, as it is or embedded."""
+
+    def __init__(self, config: CGANConfig) -> None:
+        super().__init__()
+        self.latent_dim = config.latent_dim
+        self.condition = config.condition
+        self.embedding: nn.Module = nn.Identity()
+        if config.generator_conditioning == "embedding":
+            # On one-hot rows a linear map without bias is an embedding; it takes vectors as well.
+            self.embedding = nn.Linear(config.condition_width, config.embedding_dim, bias=False)
+            if not self.embedding.weight.is_meta:
+                nn.init.normal_(self.embedding.weight)  # of the latent's size
+        self.trunk = DCGANGenerator(config.generator_trunk())
+        self.sample_shape = self.trunk.sample_shape
+
+    def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent_dim) and labels (N,) or vectors (N, K) to pictures (N, channels, height, width)."""
+        if condition is not None:
+            rows = self.embedding(as_rows(condition, self.condition, latent.dtype))
+            latent = torch.cat([latent, rows], dim=1)
+        pictures: Tensor = self.trunk(latent)
+        return pictures
+
+
+class CGANDiscriminator(Discriminator):
+    """A `dcgan` discriminator that sees the condition as constant planes beside the picture, or by projection."""
+
+    def __init__(self, config: CGANConfig) -> None:
+        super().__init__()
+        self.condition = config.condition
+        self.projects = config.conditioning == "projection"
+        planes = 0 if self.projects else config.condition_width
+        self.trunk = DCGANDiscriminator(config.discriminator_trunk(), further_channels=planes)
+        self.sample_shape = self.trunk.sample_shape
+        if self.projects:
+            self.embedding = nn.Linear(config.condition_width, self.trunk.output.in_channels, bias=False)
+            self.embedding.apply(initialize)
+            if config.discriminator_normalization == "spectral":
+                spectral_norm(self.embedding)
+
+    def _seen(self, sample: Tensor, condition: Tensor | None) -> Tensor:
+        """Return the sample with the condition's planes, if it takes them: (N, C, H, W) -> (N, C + K, H, W)."""
+        if self.projects or condition is None:
+            return sample
+        planes = as_rows(condition, self.condition, sample.dtype)[:, :, None, None]
+        return torch.cat([sample, planes.expand(-1, -1, *sample.shape[2:])], dim=1)
+
+    def features(self, sample: Tensor, condition: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return the output (N, C, h, w) of each block."""
+        return self.trunk.features(self._seen(sample, condition))
+
+    def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map pictures (N, channels, height, width) and labels (N,) or vectors (N, K) to logits (N,)."""
+        last = self.features(sample, condition)[-1]
+        logits: Tensor = self.trunk.output(last).flatten()
+        if self.projects and condition is not None:
+            embedded = self.embedding(as_rows(condition, self.condition, sample.dtype))  # (N, C)
+            logits = logits + (embedded * last.sum(dim=(2, 3))).sum(dim=1)
+        return logits
+
+
+def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:
+    """Fit the config to data.
+
+    Raises:
+        ConfigError: The samples are not pictures.
+    """
+    wanted = (
+        {"condition_dim": condition.shape[0]} if condition.kind == "vector" else {"num_classes": condition.num_classes}
+    )
+    return {**picture_arguments("cgan", sample_shape), **wanted}
+
+
+CGAN = Architecture(
+    CGANConfig,
+    {"generator": CGANGenerator, "discriminator": CGANDiscriminator},
+    arguments_for,
+    {"generator": ("label", "vector"), "discriminator": ("label", "vector")},
+)
