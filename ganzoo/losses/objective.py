@@ -15,7 +15,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganzoo import plugins
 from ganzoo.errors import ObjectiveError
-from ganzoo.losses.term import AdversarialLoss, LabelTrick, Penalty, Term
+from ganzoo.losses.binary import BinaryLoss
+from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty, Term
+
+KINDS = (AdversarialLoss, LabelTrick, Penalty, Constraint, GeneratorTerm)
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ class Objective:
         """
         if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
             raise ObjectiveError(f"a weight of {weight!r} was given to {name_of(term)}; it takes a finite number")
-        if weight != 1 and isinstance(term, LabelTrick):
-            raise ObjectiveError(f"{name_of(term)} sets targets and takes no weight; leave out {weight!r} *")
+        if weight != 1 and isinstance(term, LabelTrick | Constraint):
+            does = "sets targets" if isinstance(term, LabelTrick) else "bounds weights"
+            raise ObjectiveError(f"{name_of(term)} {does} and takes no weight; leave out {weight!r} *")
         return cls((WeightedTerm(term, float(weight)),))
 
     def __add__(self, other: "Term | Objective") -> "Objective":
@@ -112,39 +116,72 @@ class Objective:
         """The penalties with their weights."""
         return tuple((part.term, part.weight) for part in self.parts if isinstance(part.term, Penalty))
 
-    def check(self, discriminator: nn.Module) -> None:
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraints."""
+        return tuple(part.term for part in self.parts if isinstance(part.term, Constraint))
+
+    @cached_property
+    def generator_terms(self) -> tuple[tuple[GeneratorTerm, float], ...]:
+        """The generator's further terms with their weights."""
+        return tuple((part.term, part.weight) for part in self.parts if isinstance(part.term, GeneratorTerm))
+
+    def check(self, discriminator: nn.Module, *, paired: bool = False) -> None:
         """Refuse what cannot go together, before the first batch.
 
         Args:
             discriminator: The discriminator that is to be trained.
+            paired: Whether the data has a target for each condition.
 
         Raises:
             ObjectiveError: The objective is incomplete, a term is of no known kind, a label trick meets a loss without
-                binary targets or raises the mean target above 1, or a gradient penalty meets batch norm in the
+                binary targets or raises the mean target above 1, a paired term meets data without pairs, a term that
+                compares features meets a discriminator without any, or a gradient penalty meets batch norm in the
                 discriminator.
         """
         for part in self.parts:
-            if not isinstance(part.term, AdversarialLoss | LabelTrick | Penalty):
+            if not isinstance(part.term, KINDS):
                 raise ObjectiveError(
-                    f"{name_of(part.term)} is neither an adversarial loss, a label trick nor a penalty, so training "
-                    "would ignore it; derive it from AdversarialLoss, LabelTrick or Penalty"
+                    f"{name_of(part.term)} is of no kind that training knows, which would ignore it; derive it from "
+                    f"{', '.join(kind.__name__ for kind in KINDS[:-1])} or {KINDS[-1].__name__}"
                 )
+        self._check_targets()
+        for term, _ in self.generator_terms:
+            if term.paired and not paired:
+                raise ObjectiveError(
+                    f"{name_of(term)} compares samples with their targets, and the data has none; give paired data, "
+                    "such as 'pairs:DIR', with a model that takes its sources, such as 'pix2pix'"
+                )
+            if term.uses_features and not callable(getattr(discriminator, "features", None)):
+                raise ObjectiveError(
+                    f"{name_of(term)} compares the discriminator's features, and {type(discriminator).__name__} has "
+                    "no method features; give it one, as ganzoo.models.architecture.Discriminator describes"
+                )
+        if self.penalties and any(map(_mixes_samples, discriminator.modules())):
+            raise ObjectiveError(
+                f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the "
+                "discriminator mixes samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
+            )
+
+    def _check_targets(self) -> None:
         loss, trick = self.adversarial, self.label_trick
         if trick and not loss.binary_targets:
             raise ObjectiveError(
                 f"{name_of(trick)} changes targets, and {name_of(loss)} has none; use a loss with binary targets, "
                 "such as 'non_saturating'"
             )
-        if trick and trick.mean_real_target > 1:
+        if trick and trick.mean_real_target > 1 and isinstance(loss, BinaryLoss):
             raise ObjectiveError(
                 f"{name_of(trick)} gives a mean real target of {trick.mean_real_target:g}, and above 1 "
                 f"{name_of(loss)} has no lower bound; choose targets whose mean is at most 1"
             )
-        if self.penalties and any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
-            raise ObjectiveError(
-                f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the "
-                "discriminator mixes samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
-            )
+
+
+def _mixes_samples(module: nn.Module) -> bool:
+    """Tell whether a module is batch norm that will learn; a frozen one is a fixed scale and shift."""
+    parameters = list(module.parameters(recurse=False))
+    is_frozen = parameters and not any(parameter.requires_grad for parameter in parameters)
+    return isinstance(module, _BatchNorm) and not is_frozen
 
 
 def _number(term: Term, field: Field[Any]) -> Any:

@@ -4,14 +4,13 @@ gamma / 2 * E ||grad_x D(x)||^2 over real samples x, the norm over all of a samp
 makes GAN training converge locally. Computing it every k steps and multiplying it by k is cheaper (Karras et al. 2020).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ganzoo.errors import ConfigError
+from ganzoo.losses.checks import check_penalty
 from ganzoo.losses.term import Penalty, squared_gradient_norm
 
 
@@ -23,10 +22,7 @@ class R1(Penalty):
     every: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 <= self.gamma < math.inf and self.every >= 1):
-            raise ConfigError(
-                f"r1: gamma is {self.gamma} and every is {self.every}; it takes gamma >= 0 and every >= 1"
-            )
+        check_penalty("r1", "gamma", self.gamma, self.every)
 
     def penalty(
         self, discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from ganzoo.losses.objective import Objective
@@ -111,6 +111,50 @@ class Penalty(Term):
             real: Real samples (N, *sample_shape).
             fake: Generated samples (N, *sample_shape), detached.
             rng: Where draws come from; draw with it on the CPU and move the draw to `real.device`.
+        """
+        raise NotImplementedError
+
+
+class Constraint(Term):
+    """What is done to the discriminator after each of its optimizer steps, such as cutting its weights off."""
+
+    def apply(self, discriminator: nn.Module) -> None:
+        """Change the discriminator's parameters in place.
+
+        Args:
+            discriminator: The plain module, whose parameters that are learned require gradients.
+        """
+        raise NotImplementedError
+
+
+class GeneratorTerm(Term):
+    """What is added to the generator's loss besides the adversarial loss.
+
+    Attributes:
+        paired: It compares a sample with the one it should be, and so needs paired data.
+        uses_features: It calls `features`, which the discriminator must then have.
+    """
+
+    paired: ClassVar[bool] = False
+    uses_features: ClassVar[bool] = False
+
+    def value(
+        self,
+        fake: Tensor,
+        real: Tensor,
+        target: Tensor | None,
+        condition: Tensor | None,
+        features: Callable[[Tensor], tuple[Tensor, ...]],
+    ) -> Tensor:
+        """Return what the generator minimises too, a scalar.
+
+        Args:
+            fake: Generated samples (N, *sample_shape), with their graph.
+            real: Real samples (N, *sample_shape).
+            target: What each fake should be, (N, *sample_shape); None where data is not paired.
+            condition: What the samples were conditioned on, or None.
+            features: Samples to the discriminator's feature tensors, shallow to deep, with the condition bound; its
+                weights take no gradient.
         """
         raise NotImplementedError
 

@@ -1,0 +1,52 @@
+"""What is true of every built-in term."""
+
+from dataclasses import fields, is_dataclass, replace
+
+import pytest
+from registered import terms
+
+from ganzoo import plugins
+from ganzoo.losses.objective import Objective, name_of
+from ganzoo.losses.parsing import parse
+from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty
+
+KINDS = (AdversarialLoss, LabelTrick, Penalty, Constraint, GeneratorTerm)
+TERMS = terms()
+
+
+def other(term):
+    """Return the same term with other arguments: whole numbers one higher, the rest halved."""
+    values = {field.name: getattr(term, field.name) for field in fields(term)}
+    return replace(term, **{name: value + 1 if type(value) is int else value / 2 for name, value in values.items()})
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_text_of_a_term_reads_back_to_it(name):
+    for term in (TERMS[name], other(TERMS[name])):
+        text = str(Objective.of(term))
+        assert text.partition("(")[0] == name
+        assert parse(text) == Objective.of(term)
+        assert str(parse(text)) == text
+    assert parse(name) == Objective.of(TERMS[name])
+    assert (other(TERMS[name]) != TERMS[name]) == bool(fields(TERMS[name]))
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_term_is_a_frozen_dataclass_of_numbers_and_of_one_kind(name):
+    term = TERMS[name]
+    assert is_dataclass(term)
+    assert term.__dataclass_params__.frozen
+    assert {field.type for field in fields(term)} <= {int, float}
+    assert sum(isinstance(term, kind) for kind in KINDS) == 1
+    assert name_of(term) == name
+    assert hash(term) == hash(type(term)())
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_term_has_its_own_file_whose_first_line_names_it_and_its_source(name):
+    entry = plugins.find("loss", name)
+    assert entry.factory.partition(":")[0] == f"ganzoo.losses.{name}"
+    first = __import__(f"ganzoo.losses.{name}", fromlist=["__doc__"]).__doc__.partition("\n")[0]
+    assert first.startswith(f"`{name}`: ")
+    assert entry.paper.split(",")[0].split(" et al.")[0].split(" and ")[0] in first
+    assert entry.summary
