@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ganzoo import plugins
-from ganzoo.data.arrays import Array, ValueRange, table_from_arrays
+from ganzoo.data.arrays import Array, ValueRange, table_from_arrays, table_from_tuple
 from ganzoo.data.datasets import MapStyle, table_from_dataset
 from ganzoo.data.idx import open_idx_folder, open_idx_images
+from ganzoo.data.pairs import looks_like_pairs, open_pairs_text
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, UnknownNameError
 
@@ -30,11 +31,16 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
             - the name of a registered data set, such as `"ring"`. It wins over a folder of the same name in the
               working directory: write `"./ring"` for the folder;
             - the path of a folder of idx files, or of one pictures file in it;
+            - `"pairs:PATH"`, pairs of pictures in a folder or a tar archive, or `"reversed-pairs:PATH"`, the same with
+              sources and targets exchanged; see `open_pairs`. `"pairs@test:PATH"` names the split in the text, so that
+              the argument has no effect;
             - a tensor or array: uint8 pictures `(N, H, W)` or `(N, C, H, W)`, or floats `(N, *sample_shape)`;
-            - a tuple of such samples and their labels `(N,)`;
+            - a tuple of such samples and their labels (integers `(N,)`), their vectors (floats `(N, K)`), or the
+              pictures they are to be made from (`(N, C, H, W)`, uint8 or floats like the samples);
             - a map-style dataset, whose items are read once; see `table_from_dataset`.
-        split: Which part of a folder of idx files: `"train"` or `"test"`.
-        value_range: The lowest and highest value that float samples can take, such as `(0, 1)`; they must state it.
+        split: Which part of a folder of idx files, `"train"` or `"test"`, or of pairs, which can have `"val"` too.
+        value_range: The lowest and highest value that float samples and sources can take, such as `(0, 1)`; they must
+            state it.
 
     Returns:
         The table. Where `data` is a name or a path, `table.source` opens it again.
@@ -47,15 +53,16 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
     if isinstance(data, Table):
         return data
     if isinstance(data, str):
-        return _open_text(data, split)
+        table = open_pairs_text(data, split)
+        return _open_text(data, split) if table is None else table
     if isinstance(data, os.PathLike):
         return _open_path(Path(data), split)
     if isinstance(data, Tensor | np.ndarray):
         return table_from_arrays(data, value_range=value_range)
     if isinstance(data, tuple):
         if len(data) != 2:
-            raise DataError(f"the data is a tuple of {len(data)}; give (samples, labels)")
-        return table_from_arrays(*data, value_range=value_range)
+            raise DataError(f"the data is a tuple of {len(data)}; give (samples, labels), or vectors or sources")
+        return table_from_tuple(*data, value_range=value_range)
     # A mapping and an iterable dataset can have the methods of a map-style one too.
     if isinstance(data, MapStyle) and not isinstance(data, IterableDataset | Mapping):
         return table_from_dataset(data, value_range=value_range)
@@ -84,8 +91,16 @@ def _open_text(text: str, split: str) -> Table:
 
 def _open_path(path: Path, split: str) -> Table:
     path = path.expanduser()
-    if path.is_file():
-        return open_idx_images(path)
-    if path.is_dir():
-        return open_idx_folder(path, split)
-    raise DataError(f"there is no folder {str(path)!r}; give a folder of idx files, or a name that 'ganzoo list' shows")
+    try:
+        if path.is_file():
+            return open_idx_images(path)
+        if path.is_dir():
+            return open_idx_folder(path, split)
+    except DataError as error:
+        if looks_like_pairs(path):
+            raise DataError(f"{error}; for pairs of pictures give 'pairs:{path}'") from error
+        raise
+    raise DataError(
+        f"there is no folder {str(path)!r}; give a folder of idx files, 'pairs:PATH' for pairs of pictures, "
+        "or a name that 'ganzoo list' shows"
+    )

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -60,6 +61,30 @@ def draw(samples: Tensor, *, scale: float, offset: float, columns: int | None = 
         f"samples of shape {tuple(samples.shape[1:])} cannot be drawn; pictures (C, H, W), sequences (1, T), "
         "points (2,) and numbers (1,) can, so draw a part of them"
     )
+
+
+def beside(columns: Sequence[Tensor]) -> Tensor:
+    """Put pictures side by side, each column's first beside the others' first, and so on.
+
+    Args:
+        columns: Each (N, C, H, W) in [-1, 1], grey, RGB or RGBA; smaller ones are enlarged to the last column's size.
+
+    Returns:
+        (N, C, H, columns * W), with the channels of the column that has most.
+    """
+    channels = max(column.shape[1] for column in columns)
+    height, width = columns[-1].shape[2:]
+    alike = []
+    for column in columns:
+        pixels = column.detach().cpu().float()
+        if pixels.shape[2:] != (height, width):
+            pixels = torch.nn.functional.interpolate(pixels, size=(height, width), mode="nearest")
+        if pixels.shape[1] == _GREY:
+            pixels = pixels.expand(-1, min(channels, _RGB), -1, -1)
+        if pixels.shape[1] == _RGB < channels:
+            pixels = torch.cat([pixels, torch.ones_like(pixels[:, :1])], dim=1)  # opaque
+        alike.append(pixels)
+    return torch.cat(alike, dim=3)
 
 
 def picture(sample: Tensor) -> "Image.Image":

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import DataError, InputError
+from ganzoo.models.condition import Condition
 
 # Half of 0..255: the scale and the offset of uint8 pictures.
 HALF_BYTE = 127.5
@@ -21,8 +22,9 @@ class Batch:
 
     Attributes:
         sample: `(N, *sample_shape)` float32 in [-1, 1].
-        condition: What each sample is conditioned on: labels `(N,)` int64, or None.
-        target: What a paired model shall produce; None for unpaired data.
+        condition: What each sample is conditioned on: labels `(N,)` int64, vectors `(N, K)` float32, source pictures
+            `(N, C, H, W)` float32 in [-1, 1], or None.
+        target: What a paired model shall produce, the sample itself; None for unpaired data.
     """
 
     sample: Tensor
@@ -43,6 +45,10 @@ class Table:
         name: What the data is called in messages and model cards.
         license: The licence of the data, where known.
         source: The text from which `open_data` opens the table again; None for data that only Python holds.
+        sources: `(N, C, H, W)`, the picture that each sample is to be made from, in the samples' dtype and range, or
+            None; channels and size may differ from the samples'.
+        vectors: `(N, K)` float32, what each sample is conditioned on, or None. A table has at most one of labels,
+            vectors and sources.
 
     Raises:
         DataError: A shape, dtype or value is not as above.
@@ -56,10 +62,17 @@ class Table:
     name: str = "data"
     license: str | None = None
     source: str | None = None
+    sources: Tensor | None = None
+    vectors: Tensor | None = None
 
     def __post_init__(self) -> None:
+        given = [name for name in ("labels", "vectors", "sources") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise DataError(f"{' and '.join(given)} were given for the same samples; give only one of them")
         _check_samples(self)
         _check_labels(self)
+        _check_vectors(self)
+        _check_sources(self)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -74,6 +87,16 @@ class Table:
         """How many classes there are; 0 when unlabelled."""
         return len(self.class_names)
 
+    @property
+    def condition(self) -> Condition:
+        """What a model can be conditioned on with this data."""
+        if self.sources is not None:
+            channels, height, width = self.sources.shape[1:]
+            return Condition.image((channels, height, width))
+        if self.vectors is not None:
+            return Condition.vector(self.vectors.shape[1])
+        return Condition.label(self.num_classes)
+
     def batch(
         self, index: Tensor, *, device: torch.device | str = "cpu", memory_format: torch.memory_format | None = None
     ) -> Batch:
@@ -82,17 +105,25 @@ class Table:
         Args:
             index: `(B,)` int64 row numbers on the CPU; any order, repeats allowed.
             device: Where the batch shall be.
-            memory_format: Such as `torch.channels_last`; has an effect on samples `(C, H, W)` only.
+            memory_format: Such as `torch.channels_last`; has an effect on samples `(C, H, W)` and sources only.
 
         Returns:
-            A batch of B samples, float32 in [-1, 1], with the labels (if any) as the condition.
+            A batch of B samples, float32 in [-1, 1], with the labels, vectors or sources (if any) as the condition;
+            with sources, the sample is the target too.
         """
-        # Moved before it is normalised: uint8 is a quarter of the bytes of float32.
-        gathered = self.samples.index_select(0, index).to(device)
-        labels = None if self.labels is None else self.labels.index_select(0, index).to(device)
-        if memory_format is not None and gathered.ndim == 4:
-            gathered = gathered.contiguous(memory_format=memory_format)
-        return Batch(self.normalise(gathered), labels)
+
+        def gathered(pictures: Tensor) -> Tensor:
+            # Moved before it is normalised: uint8 is a quarter of the bytes of float32.
+            moved = pictures.index_select(0, index).to(device)
+            if memory_format is not None and moved.ndim == 4:
+                moved = moved.contiguous(memory_format=memory_format)
+            return self.normalise(moved)
+
+        sample = gathered(self.samples)
+        if self.sources is not None:
+            return Batch(sample, gathered(self.sources), target=sample)
+        condition = self.vectors if self.labels is None else self.labels
+        return Batch(sample, None if condition is None else condition.index_select(0, index).to(device))
 
     def normalise(self, samples: Tensor) -> Tensor:
         """Take samples from the data's own units to [-1, 1].
@@ -113,9 +144,11 @@ class Table:
     def fingerprint(self) -> str:
         """Return a SHA-256 (64 hex digits) of everything training can see, so that other data is noticed."""
         digest = hashlib.sha256(repr((self.scale, self.offset)).encode())
-        for part in (self.samples, self.labels):
+        # Samples and labels go without a name: recipes hold the fingerprints of such tables.
+        parts = (("", self.samples), ("", self.labels), ("vectors", self.vectors), ("sources", self.sources))
+        for name, part in parts:
             if part is not None:
-                digest.update(repr((part.dtype, tuple(part.shape))).encode())
+                digest.update(f"{name}{(part.dtype, tuple(part.shape))!r}".encode())
                 digest.update(part.contiguous().numpy().data)
         return digest.hexdigest()
 
@@ -156,12 +189,16 @@ def _check_samples(table: Table) -> None:
         raise DataError(f"samples have shape {tuple(samples.shape)}; give at least one sample, as (N, *sample_shape)")
     if not 0 < table.scale < float("inf"):
         raise DataError(f"scale is {table.scale}; it is half the width of the data's range, so give a positive number")
+    _check_range(table, samples, "samples")
+
+
+def _check_range(table: Table, values: Tensor, what: str) -> None:
     # aminmax propagates NaN, so one pass finds values that are not finite too.
-    low, high = (float(end) for end in samples.aminmax())
+    low, high = (float(end) for end in values.aminmax())
     reach = table.scale * (1 + _ROUNDING)
     if not (table.offset - reach <= low and high <= table.offset + reach):
         raise DataError(
-            f"samples lie in [{low:g}, {high:g}], but their stated range is "
+            f"{what} lie in [{low:g}, {high:g}], but their stated range is "
             f"[{table.offset - table.scale:g}, {table.offset + table.scale:g}]; "
             "state a range that holds every sample, and leave out values that are not finite"
         )
@@ -184,3 +221,28 @@ def _check_labels(table: Table) -> None:
             f"labels lie in {low}..{high}, but there are {len(table.class_names)} class names; "
             "count classes from 0 and name each of them"
         )
+
+
+def _check_vectors(table: Table) -> None:
+    vectors, count = table.vectors, len(table.samples)
+    if vectors is None:
+        return
+    if vectors.dtype != torch.float32 or vectors.ndim != 2 or len(vectors) != count or not vectors.numel():
+        raise DataError(
+            f"vectors are {vectors.dtype} of shape {tuple(vectors.shape)}; "
+            f"give one float32 vector a sample, of shape ({count}, K)"
+        )
+    if not vectors.isfinite().all():
+        raise DataError("vectors hold values that are not finite; leave these out or replace them")
+
+
+def _check_sources(table: Table) -> None:
+    sources, count = table.sources, len(table.samples)
+    if sources is None:
+        return
+    if sources.dtype != table.samples.dtype or sources.ndim != 4 or len(sources) != count or not sources.numel():
+        raise DataError(
+            f"sources are {sources.dtype} of shape {tuple(sources.shape)}; "
+            f"give one picture a sample, {table.samples.dtype} like the samples, of shape ({count}, C, H, W)"
+        )
+    _check_range(table, sources, "sources")

@@ -145,6 +145,27 @@ def test_samples_with_labels(labels):
     assert table.class_names == ("0", "1", "2")
 
 
+@pytest.mark.parametrize("vectors", [torch.rand(4, 3), np.random.default_rng(0).random((4, 3))])
+def test_samples_with_vectors(vectors):
+    table = open_data((BYTES, vectors))
+    assert table.vectors is not None
+    assert torch.equal(table.vectors, torch.as_tensor(vectors).float())
+    assert str(table.condition) == "a vector of 3 numbers"
+
+
+def test_samples_with_sources():
+    colour = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
+    for sources in (colour, colour.numpy()):
+        assert str(open_data((BYTES, sources)).condition) == "an image of 3x2x2"
+    grey = open_data((BYTES, 255 - BYTES))
+    assert grey.sources is not None
+    assert torch.equal(grey.sources, 255 - grey.samples)
+    floats = open_data((torch.zeros(4, 1, 2, 2), torch.ones(4, 3, 2, 2).double()), value_range=(0, 1))
+    batch = floats.batch(torch.tensor([0]))
+    assert batch.condition is not None
+    assert (batch.sample.unique().item(), batch.condition.unique().item()) == (-1, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "value_range", "message"),
     [
@@ -161,6 +182,15 @@ def test_samples_with_labels(labels):
         ((BYTES, [0, 1]), None, r"shape \(2,\).*shape \(4,\)"),
         ((BYTES, [0.0, 1, 2, 3]), None, "one integer class number"),
         ((BYTES, [0, 1, 2, -1]), None, r"-1\.\.2"),
+        (
+            (BYTES, [[0, 1], [1, 0], [0, 1], [1, 0]]),
+            None,
+            r"labels are torch\.int64 of shape \(4, 2\).*vectors as floats",
+        ),
+        ((BYTES, torch.zeros(3, 2)), None, r"vectors are torch\.float32 of shape \(3, 2\)"),
+        ((BYTES, torch.zeros(4, 1, 2, 2)), None, r"sources are torch\.float32.*torch\.uint8 like the samples"),
+        ((BYTES, torch.zeros(4, 8, 8, 3).byte()), None, r"uint8 sources have shape .*looks like \(N, H, W, C\)"),
+        ((torch.zeros(4, 2), torch.full((4, 1, 2, 2), 2.0)), (0, 1), r"sources lie in \[2, 2\]"),
         ((BYTES, [], 3), None, "a tuple of 3"),
         (Stream(), None, "Stream, which has no length.*map-style"),
         ({"a": 1}, None, "a dict"),

@@ -1,12 +1,18 @@
 import dataclasses
+import hashlib
 
 import pytest
 import torch
 
 from ganzoo.data.table import Table, scale_and_offset, to_data
 from ganzoo.errors import DataError, InputError
+from ganzoo.models.condition import Condition
 
 ALL_BYTES = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
+
+
+SOURCES = ALL_BYTES.flip(0).repeat(1, 3, 1, 1)[:, :, :4]
+VECTORS = torch.arange(8.0).reshape(4, 2)
 
 
 def labelled() -> Table:
@@ -46,6 +52,36 @@ def test_batch_gathers_normalises_and_conditions():
     assert batch.condition is not None
     assert batch.condition.tolist() == [1, 0, 1]
     assert batch.target is None
+
+
+def test_batch_of_pairs_has_the_source_as_condition_and_the_sample_as_target():
+    table = Table(ALL_BYTES, sources=SOURCES)
+    batch = table.batch(torch.tensor([3, 0, 3]), memory_format=torch.channels_last)
+    assert torch.equal(batch.sample, (ALL_BYTES[[3, 0, 3]].float() - 127.5) / 127.5)
+    assert torch.equal(batch.condition, (SOURCES[[3, 0, 3]].float() - 127.5) / 127.5)
+    assert batch.target is batch.sample
+    assert batch.condition.is_contiguous(memory_format=torch.channels_last)
+    assert not table.batch(torch.tensor([0, 1])).condition.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_sources_share_the_samples_range():
+    table = Table(torch.zeros(2, 1, 2, 2), scale=2, offset=2, sources=torch.full((2, 1, 2, 2), 4.0))
+    batch = table.batch(torch.tensor([0]))
+    assert (batch.sample.unique().item(), batch.condition.unique().item()) == (-1, 1)
+    assert table.sources.unique().item() == 4
+
+
+def test_batch_of_vectors_has_them_as_they_are():
+    batch = Table(ALL_BYTES, vectors=VECTORS).batch(torch.tensor([2, 1]))
+    assert torch.equal(batch.condition, VECTORS[[2, 1]])
+    assert batch.target is None
+
+
+def test_what_a_model_can_be_conditioned_on():
+    assert Table(ALL_BYTES).condition == Condition()
+    assert labelled().condition == Condition.label(3)
+    assert Table(ALL_BYTES, vectors=VECTORS).condition == Condition.vector(2)
+    assert Table(ALL_BYTES, sources=SOURCES).condition == Condition.image((3, 4, 8))
 
 
 def test_batch_leaves_the_table_as_it_was():
@@ -95,6 +131,34 @@ def test_fingerprint_is_of_the_content():
     assert len({table.fingerprint(), *(other.fingerprint() for other in others)}) == 7
 
 
+def test_fingerprints_of_unpaired_tables_stay_what_they_were():
+    def by_hand(*parts):
+        digest = hashlib.sha256(b"(127.5, 127.5)")
+        for head, content in parts:
+            digest.update(head + content.numpy().tobytes())
+        return digest.hexdigest()
+
+    samples = (b"(torch.uint8, (4, 1, 8, 8))", ALL_BYTES)
+    labels = (b"(torch.int64, (4,))", torch.tensor([0, 1, 2, 1]))
+    assert Table(ALL_BYTES).fingerprint() == by_hand(samples)
+    assert labelled().fingerprint() == by_hand(samples, labels)
+    # The first as it was before tables had sources.
+    assert by_hand(samples) == "28863c6ae8649bc6bec2cf4ba98b075613225d6883337fd449417011d684a882"
+
+
+def test_fingerprint_is_of_vectors_and_sources_too():
+    grey = ALL_BYTES.float()
+    tables = [
+        Table(grey),
+        Table(grey, vectors=VECTORS),
+        Table(grey, vectors=VECTORS + 1),
+        Table(grey, sources=grey),
+        Table(grey, sources=255 - grey),
+        Table(255 - grey, sources=grey),
+    ]
+    assert len({table.fingerprint() for table in tables}) == len(tables)
+
+
 def test_fingerprint_does_not_depend_on_the_memory_layout():
     table = Table(torch.arange(24, dtype=torch.uint8).reshape(1, 2, 3, 4))
     strided = Table(table.samples.contiguous(memory_format=torch.channels_last))
@@ -117,6 +181,22 @@ def test_fingerprint_does_not_depend_on_the_memory_layout():
         ({"labels": torch.zeros(3, dtype=torch.int64), "class_names": ("a",)}, r"of shape \(3,\).*of shape \(4,\)"),
         ({"labels": torch.tensor([0, 1, 2, 3]), "class_names": ("a", "b")}, r"0\.\.3.*2 class names"),
         ({"labels": torch.tensor([0, -1, 0, 0]), "class_names": ("a", "b")}, r"-1\.\.0"),
+        ({"vectors": VECTORS, "sources": SOURCES}, "vectors and sources were given.*only one"),
+        ({"labels": torch.zeros(4).long(), "class_names": ("a",), "sources": SOURCES}, "labels and sources were given"),
+        ({"labels": torch.zeros(4).long(), "class_names": ("a",), "vectors": VECTORS}, "labels and vectors were given"),
+        ({"vectors": VECTORS.double()}, r"vectors are torch\.float64.*one float32 vector a sample, of shape \(4, K\)"),
+        ({"vectors": VECTORS[:3]}, r"vectors are .* of shape \(3, 2\)"),
+        ({"vectors": VECTORS[:, :0]}, r"of shape \(4, 0\)"),
+        ({"vectors": VECTORS[:, 0]}, r"of shape \(4,\)"),
+        ({"vectors": VECTORS / 0}, "vectors hold values that are not finite"),
+        ({"sources": SOURCES.float()}, r"sources are torch\.float32.*torch\.uint8 like the samples"),
+        ({"sources": SOURCES[:2]}, r"of shape \(2, 3, 4, 8\); give one picture a sample.*\(4, C, H, W\)"),
+        ({"sources": SOURCES[:, 0]}, r"of shape \(4, 4, 8\)"),
+        ({"sources": SOURCES[:, :0]}, r"of shape \(4, 0, 4, 8\)"),
+        (
+            {"samples": torch.zeros(1, 2), "scale": 1.0, "offset": 0.0, "sources": torch.full((1, 1, 2, 2), 2.0)},
+            r"sources lie in \[2, 2\].*stated range is \[-1, 1\]",
+        ),
     ],
 )
 def test_what_cannot_be_a_table_is_refused(arguments, message):

@@ -1,0 +1,349 @@
+"""Folders and tar archives of pairs of pictures -> a table with sources."""
+
+import os
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from ganzoo.data.pictures import SUFFIXES, check_file_size, decode, on_white, pixels, read_bytes
+from ganzoo.data.table import Table
+from ganzoo.errors import DataError, InputError
+from ganzoo.files import is_folder
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SPLITS = ("train", "test", "val")
+
+MAX_FILES = 1_000_000
+MAX_TABLE_BYTES = 32 * 2**30
+
+# Reading fewer files than this takes no time worth a progress bar.
+_WORTH_A_BAR = 1_000
+
+# How many folders with nothing else in them may lie around the pictures.
+_MAX_DEPTH = 4
+
+_AB = ("A", "B")
+_TEXT = re.compile(r"(?P<reversed>reversed-)?pairs(?:@(?P<split>[^:]*))?:(?P<path>.*)", re.DOTALL)
+_ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
+_LAYOUTS = "pictures whose left half is the source and right half the target, or folders A (sources) and B (targets)"
+
+
+def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: bool = False) -> Table:
+    """Open pairs of pictures, a source and the target to be made from it, from a folder or a tar archive.
+
+    A pair is one picture, whose left half is the source and right half the target, or two pictures of one name (but
+    for the suffix) in the folders `A` (source) and `B` (target). Pictures lie there directly, or in folders named
+    `train`, `test` and `val`; without any such folder all of them are the split `"train"`. Files are taken in the
+    order of their names; those that are hidden, or no pictures by their suffix, are passed over. An archive may be
+    compressed, is read in place, and only its regular files count.
+
+    Transparent parts become white, 16-bit grey is scaled to 8 bits, pictures are turned as their EXIF data says, and
+    of an animation the first picture is taken. Sources, and likewise targets, have 1 channel where all files keep grey
+    only, and 3 otherwise.
+
+    Args:
+        path: The folder or the archive.
+        split: `"train"`, `"test"` or `"val"`.
+        reverse: Whether to take targets for sources and the reverse.
+
+    Returns:
+        A table whose samples are the targets, both uint8 `(C, H, W)`.
+
+    Raises:
+        InputError: `split` is none of the three.
+        DataError: The split is not there, or a picture has no partner, cannot be read, or is unlike the others.
+    """
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; use {', '.join(map(repr, SPLITS))}")
+    place = Path(path).expanduser()
+    with ExitStack() as stack:
+        shelf: _Shelf = _FolderShelf(place) if is_folder(place) else _TarShelf(place, stack)
+        sides = _read(shelf, _find_files(shelf, split))
+    sources, targets = reversed(sides) if reverse else sides
+    kind = ("reversed-" if reverse else "") + "pairs" + ("" if split == "train" else f"@{split}")
+    name = _ARCHIVE.sub("", place.absolute().name)
+    return Table(targets, sources=sources, name=name, source=f"{kind}:{os.fspath(path)}")
+
+
+def open_pairs_text(text: str, split: str) -> Table | None:
+    """Open `pairs:PATH` or `reversed-pairs:PATH`; `pairs@test:PATH` names the split, whatever `split` is.
+
+    Returns:
+        The table, or None if the text is of no such kind.
+
+    Raises:
+        InputError: There is no such split.
+        DataError: The path is missing, or as for `open_pairs`.
+    """
+    parts = _TEXT.fullmatch(text)
+    if parts is None:
+        return None
+    if not parts["path"]:
+        raise DataError(
+            f"{text!r} names no path; give 'pairs:PATH' with a folder or a tar archive of pairs of pictures"
+        )
+    chosen = split if parts["split"] is None else parts["split"]
+    return open_pairs(parts["path"], split=chosen, reverse=parts["reversed"] is not None)
+
+
+def looks_like_pairs(path: Path) -> bool:
+    """Tell whether `open_pairs` is what a path could be for: an archive by its name, or a folder by what lies in it."""
+    if not path.is_dir():
+        return _ARCHIVE.search(path.name) is not None
+    shelf = _FolderShelf(path)
+    return bool({*SPLITS, *_AB}.intersection(shelf.folders("")) or shelf.pictures(""))
+
+
+class _Shelf(Protocol):
+    """Where pictures lie; places and names in it are relative, with slashes, and "" is the top."""
+
+    path: Path
+
+    def folders(self, place: str) -> list[str]:
+        """Return the names of the folders in a place, in order."""
+
+    def pictures(self, place: str) -> list[str]:
+        """Return the names of the pictures in a place, in order."""
+
+    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        """Give the content of each file and its position in `names`, in the order that is fastest."""
+
+
+class _FolderShelf:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def folders(self, place: str) -> list[str]:
+        return _in_order(name for name, kind in self._entries(place) if kind == "folder")
+
+    def pictures(self, place: str) -> list[str]:
+        return _in_order(name for name, kind in self._entries(place) if kind == "file" and _is_picture(name))
+
+    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        for position, name in enumerate(names):
+            yield position, read_bytes(self.path / name)
+
+    def _entries(self, place: str) -> list[tuple[str, str]]:
+        try:
+            with os.scandir(self.path / place) as entries:
+                return [(entry.name, _kind(entry)) for entry in entries if not _is_hidden(entry.name)]
+        except OSError as error:
+            raise DataError(
+                f"cannot read the folder {str(self.path / place)!r}: {error.strerror or error}; make it readable"
+            ) from error
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return "folder", "file" or "other"; a link that leads nowhere is a file, so that reading it says so."""
+    at = Path(entry.path) if entry.is_symlink() else entry
+    if at.is_dir():
+        return "folder"
+    leads_nowhere = isinstance(at, Path) and not at.exists()
+    return "file" if at.is_file() or leads_nowhere else "other"
+
+
+class _TarShelf:
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self.path = path
+        self._members: dict[str, tarfile.TarInfo] = {}
+        self._folders: dict[str, set[str]] = {}
+        self._pictures: dict[str, list[str]] = {}
+        try:
+            if not path.is_file():
+                raise DataError(
+                    f"there is no file or folder {str(path)!r}; give a folder or a tar archive of {_LAYOUTS}"
+                )
+            self._archive = stack.enter_context(tarfile.open(path))  # noqa: SIM115
+            self._list()
+        except DataError:
+            raise
+        except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
+            raise self._damaged(error) from error
+
+    def folders(self, place: str) -> list[str]:
+        return _in_order(self._folders.get(place, ()))
+
+    def pictures(self, place: str) -> list[str]:
+        return _in_order(self._pictures.get(place, ()))
+
+    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        # Going back in a compressed archive means to decompress it from its beginning.
+        for position in sorted(range(len(names)), key=lambda position: self._members[names[position]].offset):
+            member = self._members[names[position]]
+            check_file_size(member.size, f"{self.path}/{names[position]}")
+            try:
+                stream = self._archive.extractfile(member)
+                content = b"" if stream is None else stream.read()
+            except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
+                raise self._damaged(error) from error
+            yield position, content
+
+    def _list(self) -> None:
+        for count, member in enumerate(self._archive):
+            if count >= MAX_FILES:
+                raise DataError(f"{str(self.path)!r} has more than {MAX_FILES:,} members; give a smaller archive")
+            parts = PurePosixPath(member.name).parts
+            if not member.isreg() or any(map(_is_hidden, parts)) or not parts or not _is_picture(parts[-1]):
+                continue
+            name = "/".join(parts)
+            if name not in self._members:
+                self._pictures.setdefault("/".join(parts[:-1]), []).append(parts[-1])
+            self._members[name] = member
+            for depth in range(len(parts) - 1):
+                self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+        # tarfile takes a damaged header, or the end of the file, for the end of the archive.
+        self._archive.fileobj.seek(self._archive.offset)
+        end = self._archive.fileobj.read(tarfile.BLOCKSIZE)
+        if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
+            raise self._damaged("it does not end as an archive does")
+
+    def _damaged(self, reason: object) -> DataError:
+        return DataError(
+            f"cannot read {str(self.path)!r} as a tar archive: {reason}; fetch it again, or give "
+            f"a folder or an archive of {_LAYOUTS}"
+        )
+
+
+def _find_files(shelf: _Shelf, split: str) -> list[tuple[str, ...]]:
+    """Return the files of each pair, in order: one of two halves, or a source and a target."""
+    top = ""
+    for _ in range(_MAX_DEPTH):
+        inner = shelf.folders(top)
+        if len(inner) != 1 or inner[0] in (*SPLITS, *_AB) or shelf.pictures(top):
+            break
+        top = _join(top, inner[0])  # such as the one folder that an archive was made of
+    places = _narrow(shelf, _sides(shelf, top), split)
+    if len(places) == 1:
+        places = _sides(shelf, places[0])
+    names = [shelf.pictures(place) for place in places]
+    for place, found in zip(places, names, strict=True):
+        if not found:
+            raise DataError(f"there are no pictures in {str(shelf.path / place)!r}; give a place of {_LAYOUTS}")
+    if len(places) == 1:
+        return [(_join(places[0], name),) for name in names[0]]
+    sources, targets = (_by_stem(shelf, *side) for side in zip(places, names, strict=True))
+    for place, lonely in zip(places, (sources.keys() - targets.keys(), targets.keys() - sources.keys()), strict=True):
+        if lonely:
+            some = ", ".join(map(repr, _in_order(lonely)[:3])) + (" and others" if len(lonely) > 3 else "")
+            raise DataError(
+                f"{len(lonely)} of the pictures in {str(shelf.path / place)!r} have no partner of the same name in the "
+                f"other folder: {some}; add the partners, or remove these"
+            )
+    return [(sources[stem], targets[stem]) for stem in _in_order(sources)]
+
+
+def _sides(shelf: _Shelf, place: str) -> tuple[str, ...]:
+    """Return the places A and B of a place, or the place itself if it has none."""
+    found = [side for side in _AB if side in shelf.folders(place)]
+    if len(found) == 1 and not shelf.pictures(place):
+        raise DataError(
+            f"{str(shelf.path / place)!r} has a folder {found[0]} alone; give both A (sources) and B (targets)"
+        )
+    return tuple(_join(place, side) for side in _AB) if len(found) == 2 else (place,)
+
+
+def _narrow(shelf: _Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...]:
+    """Return a split's folder in each place, or the places themselves if they have no such folders."""
+    missing = [place for place in places if split not in shelf.folders(place)]
+    if not missing:
+        return tuple(_join(place, split) for place in places)
+    there = [each for each in SPLITS if any(each in shelf.folders(place) for place in places)]
+    where = str(shelf.path / missing[0])
+    if there:
+        raise DataError(
+            f"{where!r} has no folder {split!r}; the splits there are: {', '.join(there)}, so use one of these"
+        )
+    if split != "train":
+        raise DataError(
+            f"{where!r} has no folders named by split, so all its pictures are split 'train' and none are "
+            f"{split!r}; use 'train', or put the pictures in folders train and {split}"
+        )
+    return places
+
+
+def _read(shelf: _Shelf, pairs: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor]:
+    """Decode every pair: (N, C, H, W) uint8 sources and targets."""
+    from tqdm import tqdm
+
+    width = len(pairs[0])
+    names = [name for pair in pairs for name in pair]
+    sides = (_Side(len(pairs)), _Side(len(pairs)))
+    first: dict[int, tuple[str, tuple[int, int]]] = {}
+    bar = tqdm(shelf.read(names), "reading pairs", len(names), unit="file", disable=len(names) <= _WORTH_A_BAR)
+    for position, content in bar:
+        name = f"{shelf.path / names[position]}"
+        row, side = divmod(position, width)
+        image = on_white(decode(content, name))
+        first_name, size = first.setdefault(side, (name, image.size))
+        if image.size != size:
+            raise DataError(
+                f"{name!r} has {image.width}x{image.height} pixels, but {first_name!r} has {size[0]}x{size[1]}; "
+                "make all pictures of one size"
+            )
+        if width == 2:
+            sides[side].put(row, image)
+            continue
+        if image.width % 2:
+            raise DataError(
+                f"{name!r} is {image.width} pixels wide, which has no middle; the left half is the source and the "
+                "right half the target, so give an even width"
+            )
+        half = image.width // 2
+        sides[0].put(row, image.crop((0, 0, half, image.height)))
+        sides[1].put(row, image.crop((half, 0, image.width, image.height)))
+    return sides[0].values, sides[1].values
+
+
+class _Side:
+    """The sources or the targets: one channel until the first picture of three comes."""
+
+    def __init__(self, count: int) -> None:
+        self.values = torch.empty(count, 0, 0, 0, dtype=torch.uint8)
+
+    def put(self, row: int, image: "Image.Image") -> None:
+        picture = pixels(image)  # (1, H, W) or (3, H, W)
+        if self.values.shape[1] < len(picture):
+            grey, shape = self.values, (len(self.values), *picture.shape)
+            if shape[0] * picture.numel() > MAX_TABLE_BYTES:
+                raise DataError(
+                    f"{shape[0]:,} pictures of {image.width}x{image.height} pixels take more than "
+                    f"{MAX_TABLE_BYTES // 2**30} GiB of memory; make them smaller, or give fewer"
+                )
+            self.values = torch.empty(shape, dtype=torch.uint8)
+            if grey.numel():
+                self.values.copy_(grey)  # the one channel three times
+        self.values[row] = picture
+
+
+def _by_stem(shelf: _Shelf, place: str, names: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        stem = PurePosixPath(name).stem
+        if stem in found:
+            raise DataError(f"{str(shelf.path / place)!r} has two pictures called {stem!r}; keep one of them")
+        found[stem] = _join(place, name)
+    return found
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=os.fsencode)
+
+
+def _join(place: str, name: str) -> str:
+    return f"{place}/{name}" if place else name
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
