@@ -3,26 +3,25 @@
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo import randomness, saving
+from ganzoo import sampling, saving
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import to_data
 from ganzoo.errors import InputError
-from ganzoo.models.architecture import Condition, call, condition_of
+from ganzoo.models.architecture import call
+from ganzoo.models.condition import Condition, condition_of
+from ganzoo.sampling import Labels
 
 if TYPE_CHECKING:
     from PIL import Image
 
 GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
-
-Labels = int | Sequence[int] | Tensor
 
 
 class GAN(nn.Module):
@@ -31,7 +30,7 @@ class GAN(nn.Module):
     Attributes:
         networks: The networks by name.
         config: What the model is made of; its `networks` is empty where they are plain modules that no registry knows.
-        latent_dim: The length of the generator's latents.
+        latent_dim: The length of the generator's latents; 0 for a generator that is given None.
     """
 
     def __init__(
@@ -110,23 +109,20 @@ class GAN(nn.Module):
         """Where the generator is."""
         return next(self.generator.parameters()).device
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def generate(self, latents: Tensor | None, condition: Tensor | None = None) -> Tensor:
         """Map given latents to samples, differentiably, in the generator's current mode.
 
         Args:
-            latents: (N, latent_dim).
-            labels: (N,) int64 for a conditional model.
+            latents: (N, latent_dim); None for a model without latents.
+            condition: Labels (N,) int64, vectors (N, K) or images (N, C, H, W), where the model is conditional.
 
         Returns:
             Samples (N, *sample_shape) in [-1, 1].
 
         Raises:
-            InputError: Latents or labels do not fit the model.
+            InputError: Latents or condition do not fit the model.
         """
-        if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
-            raise InputError(f"latents have shape {tuple(latents.shape)}; this model takes (N, {self.latent_dim})")
-        self.condition.check(labels, len(latents))
-        return call(self.generator, latents, labels)
+        return sampling.generate(self.generator, self.latent_dim, latents, condition)
 
     def sample(
         self,
@@ -134,10 +130,11 @@ class GAN(nn.Module):
         *,
         seed: int,
         labels: Labels | None = None,
+        condition: Tensor | None = None,
         truncation: float | None = None,
         batch_size: int | None = None,
     ) -> Tensor:
-        """Draw samples. Sample i depends on (seed, i) alone, whatever n and the batch size.
+        """Draw samples. Sample i depends on (seed, i) and its condition alone, whatever n and the batch size.
 
         Its latent is bit-equal however it is drawn; the sample itself is equal up to floating-point rounding, which may
         differ with the batch size and the device.
@@ -146,6 +143,7 @@ class GAN(nn.Module):
             n: How many.
             seed: The seed.
             labels: One label for all, or one for each; by default sample i has the label i % num_classes.
+            condition: For a model conditioned on vectors or images: one for all, or one for each.
             truncation: Cut latents off at plus and minus this: less variety, more typical samples.
             batch_size: How many to generate at a time.
 
@@ -153,9 +151,11 @@ class GAN(nn.Module):
             Samples (n, *sample_shape) in [-1, 1], float32, on the CPU.
 
         Raises:
-            InputError: An argument is out of range, or labels do not fit the model.
+            InputError: An argument is out of range, or labels or condition do not fit the model.
         """
-        chunks = self.iter_samples(n, seed=seed, labels=labels, truncation=truncation, batch_size=batch_size)
+        chunks = self.iter_samples(
+            n, seed=seed, labels=labels, condition=condition, truncation=truncation, batch_size=batch_size
+        )
         return torch.cat(list(chunks))
 
     def iter_samples(
@@ -164,6 +164,7 @@ class GAN(nn.Module):
         *,
         seed: int,
         labels: Labels | None = None,
+        condition: Tensor | None = None,
         truncation: float | None = None,
         batch_size: int | None = None,
     ) -> Iterator[Tensor]:
@@ -178,34 +179,57 @@ class GAN(nn.Module):
         size = CHUNK if batch_size is None else batch_size
         if n < 1 or size < 1:
             raise InputError(f"{n} samples in batches of {size} were asked for; it takes at least 1 of each")
-        every_label = self._labels(labels, n)
-        return self._chunks(n, seed, every_label, truncation, size)
+        each = sampling.choose_condition(self.condition, n, labels, condition)
+        return sampling.draw_chunks(
+            self.generator, self.latent_dim, n, seed=seed, condition=each, truncation=truncation, size=size
+        )
 
-    def _chunks(
-        self, n: int, seed: int, labels: Tensor | None, truncation: float | None, size: int
-    ) -> Iterator[Tensor]:
-        dtype = next(self.generator.parameters()).dtype
-        for start in range(0, n, size):
-            stop = min(start + size, n)
-            latents = randomness.latents(start, stop, self.latent_dim, seed=seed, truncation=truncation)
-            chunk = None if labels is None else labels[start:stop].to(self.device)
-            with torch.inference_mode(), evaluating(self.generator):
-                samples = self.generate(latents.to(self.device, dtype), chunk)
-            yield samples.float().cpu().clone()  # cloned, so that the caller gets an ordinary tensor
+    def translate(
+        self,
+        source: "Tensor | Image.Image | Sequence[Image.Image]",
+        *,
+        seed: int | None = None,
+        batch_size: int = CHUNK,
+    ) -> Tensor:
+        """Translate pictures with an image-conditioned model, in eval mode.
 
-    def _labels(self, labels: Labels | None, n: int) -> Tensor | None:
-        if labels is None:
-            classes = self.condition.num_classes
-            return torch.arange(n) % classes if classes else None
-        try:
-            each = torch.as_tensor(labels)
-        except (TypeError, ValueError, RuntimeError) as error:  # text, ragged lists, numbers beyond int64
-            raise InputError(
-                f"labels cannot be read: {error}; give one whole number, or one for each sample"
-            ) from error
-        each = each.expand(n) if each.dim() == 0 else each
-        self.condition.check(each, n)
-        return each
+        Args:
+            source: Images (N, C, H, W) or one image (C, H, W), floating point in [-1, 1], of the size the model takes;
+                or one or several PIL pictures of any size, which are stretched to it.
+            seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
+                gives the same picture each time.
+            batch_size: How many to translate at a time.
+
+        Returns:
+            Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image.
+
+        Raises:
+            InputError: The model is not conditioned on images, or the source does not fit it.
+        """
+        from ganzoo.data.pictures import source_from_picture
+
+        if self.condition.kind != "image":
+            raise InputError(f"this model takes {self.condition} as its condition, not an image; use sample")
+        if not isinstance(source, Tensor):
+            shape = self.condition.shape
+            several = isinstance(source, Sequence)
+            pictures = source if isinstance(source, Sequence) else [source]
+            if not pictures:
+                raise InputError("there is no picture to translate; give at least one")
+            images = torch.stack([source_from_picture(each, shape, "stretch")[0] for each in pictures])  # type: ignore[arg-type]
+            source = images if several else images[0]
+        images = source[None] if source.dim() == 3 else source
+        chunks = sampling.draw_chunks(
+            self.generator,
+            self.latent_dim,
+            len(images),
+            seed=seed,
+            condition=sampling.choose_condition(self.condition, len(images), None, images),
+            truncation=None,
+            size=max(1, batch_size),
+        )
+        translated = torch.cat(list(chunks))
+        return translated[0] if source.dim() == 3 else translated
 
     def draw(
         self,
@@ -213,15 +237,19 @@ class GAN(nn.Module):
         *,
         seed: int,
         labels: Labels | None = None,
+        condition: Tensor | None = None,
         truncation: float | None = None,
         columns: int | None = None,
     ) -> "Image.Image":
         """Draw samples into one picture: a grid of pictures, a histogram of points, or lines of sequences.
 
+        A picture made from an image stands to the right of it.
+
         Args:
-            n: How many samples; by default 64 for a grid, and 10,000 for a histogram.
-            seed: As in `sample`, like `labels` and `truncation`.
+            n: How many samples; by default 64 for a grid, 10,000 for a histogram, and one for each given condition.
+            seed: As in `sample`, like `labels`, `condition` and `truncation`.
             labels: One label for all, or one for each.
+            condition: For a model conditioned on vectors or images: one for all, or one for each.
             truncation: Cut latents off at plus and minus this.
             columns: Columns of a grid; by default as many as rows.
 
@@ -230,13 +258,19 @@ class GAN(nn.Module):
         """
         from ganzoo.data import render
 
-        sampling = self.config.sampling
+        stored = self.config.sampling
+        if n is None and condition is not None and condition.dim() > len(self.condition.shape):
+            n = len(condition)
         n = n or (HISTOGRAM if len(self.sample_shape) == 1 else GRID)
-        samples = self.sample(n, seed=seed, labels=labels, truncation=truncation)
-        return render.draw(samples, scale=sampling.scale, offset=sampling.offset, columns=columns)
+        samples = self.sample(n, seed=seed, labels=labels, condition=condition, truncation=truncation)
+        if self.condition.kind == "image" and condition is not None and len(self.sample_shape) == 3:
+            samples = render.beside([condition.expand(n, *self.condition.shape), samples])
+        return render.draw(samples, scale=stored.scale, offset=stored.offset, columns=columns)
 
-    def _repr_png_(self) -> bytes:
-        """Show a grid of samples in a notebook."""
+    def _repr_png_(self) -> bytes | None:
+        """Show a grid of samples in a notebook; nothing for a model that needs a vector or an image for each."""
+        if self.condition.kind in ("vector", "image"):
+            return None
         stream = io.BytesIO()
         self.draw(seed=0).save(stream, format="PNG")
         return stream.getvalue()
@@ -246,7 +280,7 @@ class GAN(nn.Module):
 
         Args:
             samples: (N, *sample_shape) in [-1, 1].
-            condition: (N,) int64 labels where the discriminator is conditional.
+            condition: Labels (N,), vectors (N, K) or images (N, C, H, W) where the discriminator is conditional.
 
         Returns:
             (N,) probabilities of being real, on the CPU; the mean over patches for a patch discriminator.
@@ -261,7 +295,7 @@ class GAN(nn.Module):
             )
         condition_of(network).check(condition, len(samples))
         parameter = next(network.parameters())
-        with torch.inference_mode(), evaluating(network):
+        with torch.inference_mode(), sampling.evaluating(network):
             moved = None if condition is None else condition.to(parameter.device)
             logits = call(network, samples.to(parameter.device, parameter.dtype), moved)
         per_sample = logits.flatten(1).mean(1) if logits.dim() > 1 else logits
@@ -276,8 +310,8 @@ class GAN(nn.Module):
         Returns:
             The same shape, in the data's dtype.
         """
-        sampling = self.config.sampling
-        return to_data(samples, sampling.scale, sampling.offset, getattr(torch, sampling.data_dtype))
+        stored = self.config.sampling
+        return to_data(samples, stored.scale, stored.offset, getattr(torch, stored.data_dtype))
 
     def save_pretrained(self, directory: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
         """Write the folder that `load("local-dir:...")` takes: weights, config.json last, and a model card.
@@ -291,15 +325,3 @@ class GAN(nn.Module):
             OutputError: The folder cannot be written.
         """
         saving.save_model(self.networks, self.config, Path(directory), dtype)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into eval mode, and each of its modules back into the mode it had."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -2,13 +2,21 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ganzoo import plugins
-from ganzoo.errors import ConfigError, GanzooError, SourceError, UnknownNameError, WeightsError
+from ganzoo.building import (
+    architecture_of,
+    build_network,
+    create_loss,
+    create_model,
+    create_model_for,
+    create_objective,
+    find_architecture,
+)
+from ganzoo.errors import ConfigError, GanzooError, SourceError, WeightsError
 from ganzoo.files import is_folder
 
 if TYPE_CHECKING:
@@ -17,10 +25,23 @@ if TYPE_CHECKING:
 
     from ganzoo.config import ModelConfig, NetworkConfig
     from ganzoo.gan import GAN
-    from ganzoo.losses.objective import Objective
-    from ganzoo.losses.term import Term
-    from ganzoo.models.architecture import Architecture
-    from ganzoo.registry import Entry, Kind
+    from ganzoo.registry import Kind
+
+__all__ = [
+    "architecture_of",
+    "create_loss",
+    "create_model",
+    "create_model_for",
+    "create_objective",
+    "find_architecture",
+    "list_architectures",
+    "list_datasets",
+    "list_losses",
+    "list_pretrained",
+    "load",
+    "locate",
+    "read_config",
+]
 
 
 def load(
@@ -105,48 +126,11 @@ def read_config(folder: Path) -> "ModelConfig":
     return ModelConfig.from_json(text)
 
 
-def find_architecture(network: "NetworkConfig", loading: str) -> "Architecture":
-    """Return the architecture that a saved network names.
-
-    Args:
-        network: The network's part of config.json.
-        loading: What is being loaded, for messages.
-
-    Raises:
-        MissingPluginError: It comes from a plugin that is absent, disabled, failed or too old.
-        UnknownNameError: No architecture has this name.
-    """
-    try:
-        return architecture_of(plugins.find("architecture", network.architecture))
-    except UnknownNameError as error:
-        if network.provider is None:
-            raise
-        raise plugins.missing(network.provider, network.architecture, loading) from error
-
-
-def architecture_of(entry: "Entry") -> "Architecture":
-    """Return what is registered as an architecture.
-
-    Raises:
-        PluginError: It cannot be imported.
-        ConfigError: It is no architecture, or its config is no dataclass.
-    """
-    from ganzoo.models.architecture import Architecture
-
-    architecture = entry.load()
-    if not isinstance(architecture, Architecture):
-        raise ConfigError(
-            f"{entry.full_name} is registered as an architecture, but is no Architecture; tell its provider"
-        )
-    if not is_dataclass(architecture.config_class):
-        raise ConfigError(f"the config of the architecture {entry.full_name} is no dataclass; tell its provider")
-    return architecture
-
-
 def _load_network(folder: Path, name: str, network: "NetworkConfig", loading: str, dtype: "torch.dtype") -> "nn.Module":
     import torch
 
     from ganzoo import weights
+    from ganzoo.models.architecture import weights_coming
 
     if not network.file:
         raise WeightsError(
@@ -156,8 +140,8 @@ def _load_network(folder: Path, name: str, network: "NetworkConfig", loading: st
     tensors = weights.read_tensors(folder / network.file, network.sha256)
 
     def build(device: str) -> "nn.Module":
-        with torch.random.fork_rng(devices=[]), torch.device(device):
-            module = _build(architecture, name, network.args, network.architecture)
+        with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
+            module = build_network(architecture, name, network.args, network.architecture)
         weights.assign(module, tensors, f"{loading} ({name})", dtype)
         return module
 
@@ -189,94 +173,6 @@ def _check_shape(networks: Mapping[str, "nn.Module"], config: "ModelConfig") -> 
                 f"config.json: sample_shape is {config.sampling.sample_shape}, and the {name} is one for samples of "
                 f"{tuple(declared)}; load a folder that ganzoo saved"
             )
-
-
-def _build(architecture: "Architecture", name: str, arguments: dict[str, Any], owner: str) -> "nn.Module":
-    from ganzoo.config import build_config
-
-    if name not in architecture.networks:
-        raise ConfigError(f"{owner} has no network {name!r}; it has {' and '.join(architecture.networks)}")
-    return architecture.networks[name](build_config(architecture.config_class, arguments, owner))
-
-
-def create_model(architecture: str, **arguments: Any) -> "GAN":
-    """Build a model with fresh weights, drawn from torch's global generator, in eval mode.
-
-    Args:
-        architecture: A registered architecture's name.
-        arguments: Its config's settings; see `ganzoo info ARCHITECTURE`.
-
-    Raises:
-        UnknownNameError: No architecture has this name.
-        ConfigError: A setting is unknown, of the wrong type or out of range.
-    """
-    from ganzoo.config import ModelConfig, NetworkConfig, SamplingConfig, build_config
-    from ganzoo.gan import GAN
-
-    entry = plugins.find("architecture", architecture)
-    built = architecture_of(entry)
-    config = build_config(built.config_class, arguments, entry.full_name)
-    networks = {name: build(config) for name, build in built.networks.items()}
-    described = NetworkConfig(
-        architecture=entry.full_name, args=_plain(asdict(config)), provider=plugins.provider_dict(entry)
-    )
-    sampling = SamplingConfig(sample_shape=tuple(networks["generator"].sample_shape))  # type: ignore[arg-type]
-    return GAN(networks, config=ModelConfig(networks=dict.fromkeys(networks, described), sampling=sampling)).eval()
-
-
-def create_model_for(
-    architecture: str, sample_shape: tuple[int, ...], num_classes: int = 0, /, **arguments: Any
-) -> "GAN":
-    """Build a model with fresh weights that fits data.
-
-    Args:
-        architecture: A registered architecture's name.
-        sample_shape: The shape of one sample.
-        num_classes: The number of labels to condition on; 0 for none.
-        arguments: Further settings; one that contradicts the data wins, and is then refused by the trainer.
-
-    Raises:
-        UnknownNameError: No architecture has this name.
-        ConfigError: A setting is unknown, of the wrong type or out of range, or such samples cannot be made.
-    """
-    fitting = architecture_of(plugins.find("architecture", architecture)).arguments_for(sample_shape, num_classes)
-    return create_model(architecture, **fitting | arguments)
-
-
-def _plain(value: Any) -> Any:
-    """Return tuples as lists, as they come back from JSON and TOML."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def create_loss(name: str, **arguments: float) -> "Term":
-    """Build a term of an objective.
-
-    Args:
-        name: A registered term's name, such as `"non_saturating"`.
-        arguments: Its numbers by name.
-
-    Raises:
-        UnknownNameError: No term has this name.
-        ConfigError: An argument is unknown or out of range.
-    """
-    from ganzoo.losses.parsing import build_term
-
-    return build_term(name, keywords=arguments)
-
-
-def create_objective(text: str) -> "Objective":
-    """Read an objective such as `"non_saturating + label_smoothing(0.9)"`.
-
-    Raises:
-        ObjectiveError: The text cannot be read.
-        UnknownNameError: It names a term that is not registered.
-        ConfigError: An argument is unknown or out of range.
-    """
-    from ganzoo.losses.parsing import parse
-
-    return parse(text)
 
 
 def list_architectures(pattern: str = "*", *, provider: str | None = None) -> list[str]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": "ganzoo.cli.train:resume",
     "sample": "ganzoo.cli.sample:sample",
     "train": "ganzoo.cli.train:train",
+    "translate": "ganzoo.cli.translate:translate",
 }
 
 

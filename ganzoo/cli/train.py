@@ -32,26 +32,39 @@ def with_settings(command: Any) -> Any:
 @click.command(short_help="Train an architecture with an objective on data.")
 @click.argument("architecture", required=False)
 @click.option("--objective", help="Such as 'non_saturating + label_smoothing(0.9)'.  [default: non_saturating]")
-@click.option("--data", help="A name that `ganzoo list` shows, or a folder of idx files.")
+@click.option("--discriminator", help="Another architecture's discriminator, such as pix2pix or timm.")
+@click.option("--data", help="A name that `ganzoo list` shows, a folder of idx files, or pairs:DIR.")
 @click.option("--split", type=click.Choice(["train", "test"]), help="Part of a folder of idx files.  [default: train]")
-@click.option("--conditional", is_flag=True, help="Condition the networks on the data's labels.")
+@click.option(
+    "--conditional", is_flag=True, default=None, help="Condition the networks on the data's labels, vectors or pairs."
+)
 @click.option("--recipe", help="A bundled recipe's name, or a TOML file; further options replace what it says.")
 @click.option(
     "--run", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [default: runs/NAME-N]"
 )
 @click.option("-s", "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of the run.")
 @click.option("-a", "--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="A setting of the architecture.")
+@click.option(
+    "-d",
+    "--discriminator-arg",
+    "discriminator_arguments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the discriminator alone.",
+)
 @with_settings
 def train(
     architecture: str | None,
     objective: str | None,
+    discriminator: str | None,
     data: str | None,
     split: str | None,
-    conditional: bool,
+    conditional: bool | None,
     recipe: str | None,
     run: Path | None,
     assignments: tuple[str, ...],
     arguments: tuple[str, ...],
+    discriminator_arguments: tuple[str, ...],
     **settings: Any,
 ) -> None:
     """Train ARCHITECTURE, or what a recipe says, and write a run's folder.
@@ -81,13 +94,20 @@ def train(
     build_config(Settings, chosen, "training")  # -s could name another argument of the trainer
     objective = objective or plan.get("objective", DEFAULT_OBJECTIVE)
     split = split or source.get("split", "train")
-    conditional = conditional or source.get("conditional", False)
+    conditional = conditional or source.get("conditional") or None
     model_args = {**model.get("args", {}), **parse_assignments(arguments)}
+    discriminator = discriminator or model.get("discriminator")
+    discriminator_args = {**model.get("discriminator_args", {}), **parse_assignments(discriminator_arguments)}
     table = open_data(data, split=split)
     asked = {
         "objective": objective,
-        "model": {"architecture": architecture, "args": model_args},
-        "data": {"source": data, "split": split, "conditional": conditional},
+        "model": {
+            "architecture": architecture,
+            "args": model_args,
+            "discriminator": discriminator or "",
+            "discriminator_args": discriminator_args,
+        },
+        "data": {"source": data, "split": split, "conditional": bool(conditional)},
         "training": chosen,
     }
     trainer = Trainer(
@@ -97,6 +117,8 @@ def train(
         run=run or next_free(Path("runs"), plan.get("name") or f"{architecture.replace('/', '-')}-{Path(data).name}"),
         split=split,
         model_args=model_args,
+        discriminator=discriminator,
+        discriminator_args=discriminator_args,
         conditional=conditional,
         notes=notes_of(plan, asked, table.fingerprint()) if plan else {},
         **chosen,

@@ -59,8 +59,13 @@ class Subject:
     @property
     def architecture(self) -> str:
         """The generator's architecture, or the class of a plain module."""
-        network = self.model.config.networks.get("generator")
-        return type(self.model.generator).__name__ if network is None else network.architecture
+        return architecture_name(self.model)
+
+
+def architecture_name(model: GAN) -> str:
+    """Return the generator's architecture, or the class of a plain module."""
+    network = model.config.networks.get("generator")
+    return type(model.generator).__name__ if network is None else network.architecture
 
 
 def draw(model: GAN, samples: int, *, seed: int, data: Table) -> Tensor:
@@ -83,7 +88,9 @@ def draw(model: GAN, samples: int, *, seed: int, data: Table) -> Tensor:
             f"the model makes samples of shape {model.sample_shape}, but {data.name} has {data.sample_shape}; "
             "evaluate a model on data like that which it was trained on"
         )
-    chunks = model.iter_samples(samples, seed=seed, batch_size=BATCH_SIZE)
+    vectors = data.vectors if model.condition.kind == "vector" else None
+    condition = None if vectors is None else vectors[torch.arange(samples) % len(vectors)]
+    chunks = model.iter_samples(samples, seed=seed, condition=condition, batch_size=BATCH_SIZE)
     drawn = torch.empty(samples, *data.sample_shape, dtype=data.samples.dtype)
     start = 0
     with tqdm(total=samples, desc="sampling", unit=" samples", disable=None) as progress:

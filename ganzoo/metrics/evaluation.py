@@ -8,10 +8,11 @@ from ganzoo.data.loading import Data
 from ganzoo.errors import InputError, UnknownNameError, did_you_mean
 from ganzoo.gan import GAN
 from ganzoo.metrics.cache import cached
-from ganzoo.metrics.drawing import Subject
+from ganzoo.metrics.drawing import Subject, architecture_name
 from ganzoo.metrics.extractors import load_extractors
 from ganzoo.metrics.fidelity import fidelity_version
 from ganzoo.metrics.names import name_measurements
+from ganzoo.metrics.pairs import measure_pairs
 from ganzoo.metrics.pictures import METRICS, Bench
 from ganzoo.metrics.points import measure_points
 from ganzoo.metrics.protocol import describe
@@ -35,8 +36,9 @@ def evaluate(
 ) -> Report:
     """Measure what a model's samples are worth.
 
-    Pictures are compared on the features of one or more networks, points with their known distribution. Samples are
-    drawn in eval mode without truncation, in bounded memory, and rounded as they would be saved.
+    Pictures are compared on the features of one or more networks, points with their known distribution, and
+    translations, of an image-conditioned model, with their targets. Samples are drawn in eval mode without truncation,
+    in bounded memory, and rounded as they would be saved.
 
     Args:
         model: The model, or what `ganzoo.load` takes.
@@ -60,15 +62,32 @@ def evaluate(
     """
     wanted = _checked(METRICS if metrics is None else metrics)
     reference = open_reference(data)
+    if (gan := model if isinstance(model, GAN) else zoo.load(model)).condition.kind == "image":
+        if not (metrics is None and features is None):
+            raise InputError("translations are compared with their targets, and take no metrics and no features")
+        return _evaluate_pairs(_name(model), gan, reference, samples)
     pictures = reference.test.samples.ndim == 4
     if not pictures and not (metrics is None and features is None):
         raise InputError(f"{reference.test.name} holds points, which take no metrics and no features; leave them out")
-    gan = model if isinstance(model, GAN) else zoo.load(model)
     subject = Subject(gan, reference.test, (PICTURES if pictures else POINTS) if samples is None else samples, seed)
-    name = subject.architecture if isinstance(model, GAN) else os.fspath(model)
     if pictures:
-        return _evaluate_pictures(name, subject, reference, wanted, features)
-    return _evaluate_points(name, subject, reference)
+        return _evaluate_pictures(_name(model), subject, reference, wanted, features)
+    return _evaluate_points(_name(model), subject, reference)
+
+
+def _name(model: GAN | str | os.PathLike[str]) -> str:
+    return architecture_name(model) if isinstance(model, GAN) else os.fspath(model)
+
+
+def _evaluate_pairs(name: str, model: GAN, reference: Reference, samples: int | None) -> Report:
+    data = reference.test
+    subject = Subject(model, data, min(samples or len(data), len(data)), 0)
+    values = measure_pairs(model, data, subject.samples)
+    untrained = subject.untrained
+    ceiling = None if untrained is None else measure_pairs(untrained.model, data, subject.samples)
+    protocol = describe(subject, reference, floor="the targets themselves")
+    floor = {"absolute_error": 0.0, "error_over_copying": 0.0, "gradient_ratio": 1.0}
+    return Report(model=name, data=data.name, measurements=tuple(name_measurements(values, floor, ceiling, protocol)))
 
 
 def _evaluate_pictures(

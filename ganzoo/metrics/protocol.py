@@ -22,7 +22,7 @@ def describe(
         extractor: What looks at pictures; None for points.
         package: The package that computes distances, with its version.
     """
-    test, classes = reference.test, subject.model.condition.num_classes
+    test = reference.test
     half_life = subject.model.config.training.get("ema_half_life_images")
     fresh = f"{subject.samples} samples of an untrained {subject.architecture}"
     packages = (f"ganzoo {ganzoo.__version__}", f"torch {torch.__version__}", package)
@@ -37,7 +37,17 @@ def describe(
         batch_size=BATCH_SIZE,
         quantisation=str(test.samples.dtype).removeprefix("torch."),
         resize="299x299, bilinear as in TensorFlow 1" if extractor and extractor.name == INCEPTION else "none",
-        labels=f"i % {classes}" if classes else "none",
+        labels=_conditions(subject),
         weights=f"EMA, half-life {half_life} images" if half_life else "as given",
         versions=", ".join(filter(None, packages)),
     )
+
+
+def _conditions(subject: Subject) -> str:
+    condition = subject.model.condition
+    return {
+        "none": "none",
+        "label": f"i % {condition.num_classes}",
+        "vector": "the data's vectors in turn",
+        "image": "the data's sources in turn, noise off",
+    }[condition.kind]

@@ -20,12 +20,34 @@ HOUSEKEEPING = {"log_every_images", "checkpoint_every_images", "sample_every_ima
 
 
 def describe_run(
-    gan: GAN, objective: Objective, table: Table, split: str, fingerprint: str, settings: Settings, notes: Notes
+    gan: GAN,
+    objective: Objective,
+    table: Table,
+    settings: Settings,
+    notes: Notes,
+    *,
+    split: str,
+    fingerprint: str,
+    is_named: bool,
 ) -> dict[str, Any]:
-    """Return everything that was asked for, resolved, as config.toml holds it: without what is None."""
-    network = gan.config.networks.get("generator")
+    """Return everything that was asked for, resolved, as config.toml holds it: without what is None.
+
+    Args:
+        gan: The networks.
+        objective: What they are trained with.
+        table: What they are trained on.
+        settings: How they are trained.
+        notes: `recipe` and `license`, where the run has them.
+        split: The part of the data.
+        fingerprint: The data's.
+        is_named: The model was built from its architecture's name, so that building it again freezes the same weights.
+    """
+    network, other = (gan.config.networks.get(name) for name in ("generator", "discriminator"))
     model: dict[str, Any] = {"architecture": network.architecture, "args": network.args} if network else {}
-    if frozen := [name for name, parameter in gan.networks.named_parameters() if not parameter.requires_grad]:
+    if network and other and (other.architecture, other.args) != (network.architecture, network.args):
+        model |= {"discriminator": other.architecture, "discriminator_args": other.args}
+    frozen = [name for name, parameter in gan.networks.named_parameters() if not parameter.requires_grad]
+    if frozen and not is_named:
         model["frozen"] = frozen
     data = {"source": table.source, "name": table.name, "license": table.license, "split": split}
     config = {

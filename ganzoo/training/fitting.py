@@ -5,35 +5,47 @@ from typing import Any
 
 import torch
 
-from ganzoo import randomness, zoo
+from ganzoo import plugins, randomness, zoo
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, InputError, ObjectiveError
 from ganzoo.gan import GAN
-from ganzoo.models.architecture import condition_of
+from ganzoo.models.condition import Condition, condition_of
 
 
-def create_gan(architecture: str, table: Table, arguments: Mapping[str, Any], *, conditional: bool, seed: int) -> GAN:
+def create_gan(
+    architecture: str, table: Table, arguments: Mapping[str, Any], *, conditional: bool | None = None, seed: int
+) -> GAN:
     """Build a model for data, with weights that depend on the seed alone.
 
     Args:
         architecture: The architecture's name.
         table: The data.
-        arguments: Further settings of the architecture.
-        conditional: Condition the networks on the data's labels.
+        arguments: Further arguments of `create_model`.
+        conditional: Condition the networks on the data's labels, vectors or paired sources; None: only if the generator
+            cannot do without.
         seed: The run's seed.
 
     Raises:
-        InputError: A conditional model was asked for, and the data has no labels.
+        InputError: A condition is needed or was asked for, and the data has none.
         UnknownNameError: No architecture has this name.
-        ConfigError: A setting is unknown, of the wrong type or out of range, or such samples cannot be made.
+        ConfigError: A setting is unknown, of the wrong type or out of range, such samples cannot be made, or a network
+            cannot be conditioned so.
     """
-    if conditional and not table.num_classes:
+    kinds = zoo.architecture_of(plugins.find("architecture", architecture)).kinds("generator")
+    if conditional is None:
+        conditional = "none" not in kinds
+        if conditional and table.condition.kind == "none":
+            raise InputError(
+                f"{architecture} makes its samples from a condition ({' or '.join(kinds)}), and {table.name} has none; "
+                "give data with labels, vectors or pairs as it needs"
+            )
+    if conditional and table.condition.kind == "none":
         raise InputError(f"a conditional model was asked for, and {table.name} has no labels; give labelled data")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the caller's CUDA cards too; weights are drawn on the processor.
         torch.default_generator.manual_seed(randomness.hash_seed(seed, "weights"))
-        classes = table.num_classes if conditional else 0
-        return zoo.create_model_for(architecture, table.sample_shape, classes, **arguments)
+        condition = table.condition if conditional else Condition()
+        return zoo.create_model_for(architecture, table.sample_shape, condition, **arguments)
 
 
 def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
@@ -59,10 +71,11 @@ def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
             f"nothing would train the model's {' and '.join(idle)}; "
             "begin its name with discriminator or generator, or give step=..."
         )
+    offered = table.condition
     for name, network in gan.networks.items():
         condition = condition_of(network)
-        if condition.kind == "label" and condition.num_classes != table.num_classes:
+        if condition.kind != "none" and condition != offered:
             raise ObjectiveError(
-                f"the {name} is conditioned on {condition.num_classes} classes, and {table.name} has "
-                f"{table.num_classes}; give data with as many classes, or a model for these"
+                f"the {name} is conditioned on {condition}, and {table.name} gives {offered}; give data with such a "
+                "condition for each sample, or a model for this data"
             )

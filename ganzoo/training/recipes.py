@@ -22,6 +22,8 @@ DEFAULT_OBJECTIVE = "non_saturating"
 class _Model:
     architecture: str = ""
     args: dict[str, Any] = field(default_factory=dict)
+    discriminator: str = ""
+    discriminator_args: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,8 @@ def _decisive(recipe: Mapping[str, Any]) -> list[Any]:
         recipe.get("objective", DEFAULT_OBJECTIVE),
         model.get("architecture"),
         model.get("args", {}),
+        model.get("discriminator", ""),
+        model.get("discriminator_args", {}),
         data.get("split", "train"),
         data.get("conditional", False),
         {key: value for key, value in training.items() if key not in aside},

@@ -1,20 +1,22 @@
 """What a run writes while it trains, and what happens when the disk refuses: a warning, and another try later."""
 
-import contextlib
 import gc
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ganzoo.card import PICTURE
 from ganzoo.data.render import save_png
-from ganzoo.errors import InputError, OutputError
+from ganzoo.errors import OutputError
 from ganzoo.gan import GAN
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.run import RunFolder
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger("ganzoo")
 
@@ -37,22 +39,21 @@ class Recorder:
         """Append a line to metrics.jsonl."""
         self._attempt(lambda run: run.log(line))
 
-    def draw(self, gan: GAN, images: int, seed: int) -> None:
-        """Write the picture of the fixed samples after so many images, if samples of their shape can be drawn."""
-        with contextlib.suppress(InputError):
-            picture = gan.draw(seed=seed)
+    def draw(self, picture: "Image.Image | None", images: int) -> None:
+        """Write the picture of the fixed samples after so many images, if there is one."""
+        if picture is not None:
             self._attempt(lambda run: save_png(picture, run.sample_file(images)))
 
-    def publish(self, gan: GAN, dtype: torch.dtype) -> None:
-        """Write the finished model, with a picture of its samples if they can be drawn.
+    def publish(self, gan: GAN, picture: "Image.Image | None", dtype: torch.dtype) -> None:
+        """Write the finished model, with a picture of its samples if there is one.
 
         Raises:
             OutputError: The disk refuses.
         """
         if self.run is None:
             return
-        with contextlib.suppress(InputError):
-            save_png(gan.draw(seed=0), self.run.model / PICTURE)
+        if picture is not None:
+            save_png(picture, self.run.model / PICTURE)
         gan.save_pretrained(self.run.model, dtype=dtype)
 
     def checkpoint(self, images: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

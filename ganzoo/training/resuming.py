@@ -165,11 +165,16 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
         )
     return {
         **chosen,
-        "model_args": {} if given["model"] is not None else model.get("args", {}),
+        **({} if given["model"] is not None else _model_arguments(model)),
         "split": data.get("split", "train"),
         "notes": {key: config[key] for key in ("recipe", "license") if key in config},
         **settings,
     }
+
+
+def _model_arguments(model: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"args": "model_args", "discriminator": "discriminator", "discriminator_args": "discriminator_args"}
+    return {argument: model[key] for key, argument in names.items() if key in model}
 
 
 def _check_types(objective: object, model: Mapping[str, Any], data: Mapping[str, Any], run: Path) -> None:
@@ -177,6 +182,8 @@ def _check_types(objective: object, model: Mapping[str, Any], data: Mapping[str,
         "objective": (objective, str),
         "model.architecture": (model.get("architecture", ""), str),
         "model.args": (model.get("args", {}), dict),
+        "model.discriminator": (model.get("discriminator", ""), str),
+        "model.discriminator_args": (model.get("discriminator_args", {}), dict),
         "data.source": (data.get("source", ""), str),
         "data.split": (data.get("split", ""), str),
     }

@@ -28,6 +28,8 @@ class Settings:
     ema_half_life_images: int = 10_000
     reuse_fakes: bool = True  # the generator learns from the fakes the discriminator has just seen
     discriminator_weight: float = 1.0
+    flip: bool = False  # mirror pictures left to right half of the time, a source together with its target
+    shift: int = 0  # cut pictures out of themselves, padded by so many pixels, a source together with its target
     log_every_images: int = 0  # 0: a hundredth of the budget
     checkpoint_every_images: int = 0  # 0: a tenth of the budget
     sample_every_images: int = 0  # 0: a tenth of the budget
@@ -42,6 +44,7 @@ class Settings:
             "discriminator_steps": 1,
             "seed": 0,
             "ema_half_life_images": 0,
+            "shift": 0,
             "log_every_images": 0,
             "checkpoint_every_images": 0,
             "sample_every_images": 0,

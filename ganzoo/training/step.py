@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from ganzoo.data.table import Batch
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective, name_of
-from ganzoo.models.architecture import call
+from ganzoo.models.architecture import call, call_features
 from ganzoo.randomness import generator as seeded_generator
 from ganzoo.training.settings import Settings
 
@@ -64,7 +64,9 @@ class AdversarialStep:
         self._fake: Tensor | None = None
         self._index = 0
         self._draw = 0
-        self._loss_name, *self._penalty_names = names_of_losses(objective)
+        self._loss_name, *further = names_of_losses(objective)
+        self._penalty_names = further[: len(objective.penalties)]
+        self._term_names = further[len(objective.penalties) :]
 
     def begin(self, index: int) -> None:
         """Note the number of the step."""
@@ -109,7 +111,7 @@ class AdversarialStep:
         return losses
 
     def generator_losses(self, batch: Batch) -> Losses:
-        """Return the adversarial loss of the generator."""
+        """Return the adversarial loss of the generator and its further terms."""
         fake = self._generate(batch) if self._fake is None else self._fake
         loss = self.objective.adversarial
         with frozen_statistics(self.discriminator):
@@ -118,8 +120,22 @@ class AdversarialStep:
             if loss.generator_needs_real:
                 with torch.no_grad():
                     real_logits = self._discriminate(batch.sample, batch.condition)
+            losses = {self._loss_name: self.objective.adversarial_weight * loss.generator(fake_logits, real_logits)}
+            losses |= self._generator_terms(batch, fake.float())
         self._fake = None
-        return {self._loss_name: self.objective.adversarial_weight * loss.generator(fake_logits, real_logits)}
+        return losses
+
+    def _generator_terms(self, batch: Batch, fake: Tensor) -> Losses:
+        def features(samples: Tensor) -> tuple[Tensor, ...]:
+            with self._autocast():
+                found = call_features(self.discriminator, samples, batch.condition)
+            return tuple(feature.float() for feature in found)
+
+        terms = zip(self._term_names, self.objective.generator_terms, strict=True)
+        return {
+            name: weight * term.value(fake, batch.sample, batch.target, batch.condition, features)
+            for name, (term, weight) in terms
+        }
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return nothing: this step keeps no state."""
@@ -134,9 +150,12 @@ class AdversarialStep:
         return seeded_generator(self.settings.seed, self._index, self._draw, purpose)
 
     def _generate(self, batch: Batch) -> Tensor:
-        latents = torch.randn(len(batch.sample), self.latent_dim, generator=self._rng("latents"))
+        latents = None
+        if self.latent_dim:
+            drawn = torch.randn(len(batch.sample), self.latent_dim, generator=self._rng("latents"))
+            latents = drawn.to(self.device, non_blocking=True)
         with self._autocast():
-            return call(self.generator, latents.to(self.device, non_blocking=True), batch.condition)
+            return call(self.generator, latents, batch.condition)
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         with self._autocast():
@@ -152,9 +171,9 @@ class AdversarialStep:
 
 
 def names_of_losses(objective: Objective) -> list[str]:
-    """Name the adversarial loss and each penalty; one whose name is taken gets a number, as in `r1_2`."""
+    """Name the adversarial loss, each penalty and each generator term; a taken name gets a number, as in `r1_2`."""
     names = ["loss", "gradient_norm"]  # what the log calls the sum and its gradient
-    for term in (objective.adversarial, *(penalty for penalty, _ in objective.penalties)):
+    for term in (objective.adversarial, *(term for term, _ in (*objective.penalties, *objective.generator_terms))):
         name, number = name_of(term), 1
         while name in names:
             number += 1

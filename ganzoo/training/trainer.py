@@ -13,12 +13,14 @@ from tqdm import tqdm
 
 from ganzoo import randomness
 from ganzoo.config import build_config
+from ganzoo.data.flips import check_flips, flip_and_shift
 from ganzoo.data.loading import Data, open_data
 from ganzoo.errors import InputError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
 from ganzoo.losses.term import Term
+from ganzoo.models.architecture import weights_coming
 from ganzoo.training import resuming
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
@@ -30,6 +32,7 @@ from ganzoo.training.monitor import Monitor, check_networks
 from ganzoo.training.optimizers import decay_factor
 from ganzoo.training.order import DataOrder
 from ganzoo.training.player import Player
+from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
 from ganzoo.training.settings import Settings
@@ -58,7 +61,9 @@ class Trainer:
         split: str = "train",
         value_range: tuple[float, float] | None = None,
         model_args: Mapping[str, Any] | None = None,
-        conditional: bool = False,
+        discriminator: str | None = None,
+        discriminator_args: Mapping[str, Any] | None = None,
+        conditional: bool | None = None,
         step: TrainingStep | None = None,
         progress: bool = True,
         notes: Mapping[str, Any] | None = None,
@@ -75,7 +80,10 @@ class Trainer:
             split: Which part of a folder of idx files.
             value_range: The lowest and highest value that float samples can take, where `data` is such samples.
             model_args: Settings of the architecture, where `model` is a name.
-            conditional: Condition the networks on the data's labels, where `model` is a name.
+            discriminator: The architecture of the discriminator, where `model` is a name; None for the same.
+            discriminator_args: Settings of the discriminator alone, where `model` is a name.
+            conditional: Condition the networks on the data's labels, vectors or paired sources, where `model` is a
+                name; None does so only if the generator cannot do without.
             step: What a step computes; by default the two-player step.
             progress: Show a progress bar on a terminal.
             notes: What else config.toml and the model card shall say: `recipe`, `license`.
@@ -84,23 +92,31 @@ class Trainer:
         Raises:
             ConfigError: A setting is unknown or out of range, or data and model have different shapes.
             DataError: The data cannot be read.
-            InputError: `conditional` is asked of data without labels, or of a GAN that is built already.
+            InputError: A condition is asked for or needed, and the data has none; or `conditional` or settings are
+                given with a GAN that is built already.
             ObjectiveError: The objective cannot be read, or does not go with model and data.
         """
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
         self.table = open_data(data, split=split, value_range=value_range)
         self.split = split
         self.objective = read_objective(objective)
+        self._is_named = isinstance(model, str)
         if isinstance(model, str):
-            seed = self.settings.seed
-            model = create_gan(model, self.table, model_args or {}, conditional=conditional, seed=seed)
-        elif conditional or model_args:
-            raise InputError("conditional and model_args fit a named architecture to the data; a GAN is what it is")
+            arguments = dict(model_args or {})
+            if discriminator is not None or discriminator_args:
+                arguments |= {"discriminator": discriminator, "discriminator_args": discriminator_args}
+            model = create_gan(model, self.table, arguments, conditional=conditional, seed=self.settings.seed)
+        elif conditional or model_args or discriminator or discriminator_args:
+            raise InputError(
+                "conditional, model_args and discriminator fit a named architecture to the data; a GAN is what it is"
+            )
         check_fit(model, self.table, has_own_step=step is not None)
+        check_flips(self.table, self.settings.flip, self.settings.shift)
         self.gan = model
+        self._probe = Probe(self.table, self.gan.condition)
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
-                self.objective.check(network)
+                self.objective.check(network, paired=self.gan.condition.kind == "image")
         self.notes = dict(notes or {})
         self.run = None if run is None else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
@@ -168,7 +184,9 @@ class Trainer:
             self._save()
             is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
             if is_saved_for_others and self._interrupts.received is None:
-                self._recorder.publish(self.result(), getattr(torch, self.settings.weights_dtype))
+                result = self.result()
+                picture = self._probe.picture(result, seed=0)
+                self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
             if self._interrupts.received is not None:
                 if self.run:
                     logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
@@ -194,7 +212,7 @@ class Trainer:
         run.check_free()
         self._save()
         run.create(self.config())
-        self._recorder.draw(self.result(), self.images, self.settings.seed)
+        self._draw()
 
     def _train_step(self) -> None:
         settings, index = self.settings, self._index
@@ -207,10 +225,16 @@ class Trainer:
         for number in range(settings.discriminator_steps):
             rows = self._order.batch(index * settings.discriminator_steps + number)
             batch = self.table.batch(rows, device=settings.device, memory_format=self._memory_format)
+            if settings.flip or settings.shift:
+                rng = randomness.generator(settings.seed, index, number, "flips")
+                batch = flip_and_shift(batch, flip=settings.flip, shift=settings.shift, rng=rng)
             losses = self.step.discriminator_losses(batch)
             self.monitor.values |= self.discriminator.update(
                 losses, index, weight=settings.discriminator_weight, decay=decay, check=check
             )
+            for constraint in self.objective.constraints:
+                for network in self.discriminator.networks.values():
+                    constraint.apply(network)
         with self.discriminator.frozen():
             losses = self.step.generator_losses(batch)
             self.monitor.values |= self.generator.update(losses, index, decay=decay, check=check)
@@ -218,18 +242,21 @@ class Trainer:
             average.update()
         self._index += 1
 
+    def _draw(self) -> None:
+        self._recorder.draw(self._probe.picture(self.result(), self.settings.seed), self.images)
+
     def _is_due(self, every_images: int, index: int) -> bool:
         return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
 
     def _record(self, bar: "tqdm[Any]") -> None:
         if self._is_due(self.settings.log_every_images, self._index):
             line = self.monitor.line(self.images, self._index, self.step.statistics)
-            line["spread"] = self._health.relative_spread(self.result().sample(BATCH, seed=self.settings.seed))
+            line["spread"] = self._health.relative_spread(self._probe.samples(self.result(), BATCH, self.settings.seed))
             self._health.watch(line)
             bar.set_postfix(D=f"{line['discriminator_loss']:.3f}", G=f"{line['generator_loss']:.3f}", refresh=False)
             self._recorder.log(line)
         if self._is_due(self.settings.sample_every_images, self._index):
-            self._recorder.draw(self.result(), self.images, self.settings.seed)
+            self._draw()
         if self._index % self.settings.interval(self.settings.checkpoint_every_images) == 0:
             self._checkpoint()
 
@@ -261,7 +288,14 @@ class Trainer:
         """Return everything that was asked for, resolved, as config.toml holds it."""
         own = {} if type(self.step) is AdversarialStep else {"step": type(self.step).__qualname__}
         return describe_run(
-            self.gan, self.objective, self.table, self.split, self._fingerprint, self.settings, {**self.notes, **own}
+            self.gan,
+            self.objective,
+            self.table,
+            self.settings,
+            {**self.notes, **own},
+            split=self.split,
+            fingerprint=self._fingerprint,
+            is_named=self._is_named,
         )
 
     @cached_property
@@ -298,7 +332,8 @@ class Trainer:
         folder = RunFolder(Path(run).expanduser())
         asked, given = folder.read_config(), {"data": data, "objective": objective, "model": model, "step": step}
         arguments = resuming.arguments(asked, folder.path, **given)
-        trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
+        with weights_coming():
+            trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
         resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path)
         trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)

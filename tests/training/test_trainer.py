@@ -254,9 +254,9 @@ def test_another_shape_is_refused():
 
 def test_another_number_of_classes_is_refused():
     model = ganzoo.create_model("mlp", sample_shape=[2], num_classes=3)
-    with pytest.raises(ObjectiveError, match="conditioned on 3 classes, and data has 5"):
+    with pytest.raises(ObjectiveError, match="conditioned on a label from 0 to 2, and data gives a label from 0 to 4"):
         trainer(model=model, data=points(classes=5))
-    with pytest.raises(ObjectiveError, match="conditioned on 3 classes, and ring has 0"):
+    with pytest.raises(ObjectiveError, match="conditioned on a label from 0 to 2, and ring gives nothing"):
         trainer(model=model)
 
 

@@ -1,0 +1,52 @@
+"""`ganzoo translate`: pictures in, pictures out."""
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from ganzoo.errors import InputError
+
+
+@click.command(short_help="Translate pictures with an image-conditioned model.")
+@click.argument("model")
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Write NAME.png for each here."
+)
+@click.option(
+    "--resize",
+    type=click.Choice(["stretch", "crop", "pad"]),
+    default="stretch",
+    show_default=True,
+    help="How a picture of another size becomes the model's: crop keeps its middle, pad adds white.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Draw the model's noise; without it, the same picture each time.")
+def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None) -> None:
+    """Translate PICTURES with MODEL, a name that `ganzoo list` shows or local-dir:PATH.
+
+    Example: ganzoo translate pix2pix-openmoji outline.png --out colours
+    """
+    from tqdm import tqdm
+
+    from ganzoo import zoo
+    from ganzoo.data.pictures import Resize, source_from_picture
+    from ganzoo.data.render import picture, save_png
+
+    names: dict[str, Path] = {}
+    for path in pictures:
+        name = f"{path.stem}.png"
+        if name in names:
+            raise InputError(f"{str(names[name])!r} and {str(path)!r} would both be written to {name}; use two folders")
+        names[name] = path
+    gan = zoo.load(model)
+    shape = gan.condition.shape
+    if gan.condition.kind != "image" or len(shape) != 3:
+        raise InputError(f"{model} takes {gan.condition} as its condition, not pictures; use ganzoo sample")
+    how = next(each for each in get_args(Resize) if each == resize)
+    with tqdm(total=len(names), unit=" pictures", disable=None) as bar:
+        for name, path in names.items():
+            source, description = source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+            save_png(picture(gan.translate(source, seed=seed)), out / name)
+            bar.write(f"{path}: {description}; wrote {out / name}")
+            bar.update()

@@ -1,0 +1,118 @@
+"""Drawing from a generator: conditions as callers give them, and samples batch by batch."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo import randomness
+from ganzoo.errors import InputError
+from ganzoo.models.architecture import call
+from ganzoo.models.condition import Condition, condition_of
+from ganzoo.models.noise import drawing_noise, has_noise
+
+Labels = int | Sequence[int] | Tensor
+
+
+def choose_condition(declared: Condition, n: int, labels: Labels | None, condition: Tensor | None) -> Tensor | None:
+    """Return the condition of each of n samples.
+
+    Args:
+        declared: What the generator is conditioned on.
+        n: How many samples.
+        labels: One label for all, or one for each; by default sample i has the label i % num_classes.
+        condition: The condition itself: one for all, or one for each.
+
+    Raises:
+        InputError: They do not fit what is declared, or both are given.
+    """
+    if labels is not None and condition is not None:
+        raise InputError("labels and condition were both given; give one of them")
+    if declared.kind == "label" and labels is None and condition is None:
+        return torch.arange(n) % declared.num_classes
+    if declared.kind in ("vector", "image") and labels is not None:
+        raise InputError(f"labels were given, and this model needs {declared} for each sample; pass condition=...")
+    if labels is not None:
+        condition = _tensor(labels)
+    if condition is not None and tuple(condition.shape) == declared.shape:
+        condition = condition.expand(n, *condition.shape)  # one for all
+    declared.check(condition, n)
+    return condition
+
+
+def _tensor(labels: Labels) -> Tensor:
+    try:
+        return torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:  # text, ragged lists, numbers beyond int64
+        raise InputError(f"labels cannot be read: {error}; give one whole number, or one for each sample") from error
+
+
+def draw_chunks(
+    generator: nn.Module,
+    latent_dim: int,
+    n: int,
+    *,
+    seed: int | None,
+    condition: Tensor | None,
+    truncation: float | None,
+    size: int,
+) -> Iterator[Tensor]:
+    """Generate samples batch by batch, in eval mode, sample i from (seed, i) alone.
+
+    Args:
+        generator: The network.
+        latent_dim: The length of its latents; 0 for none.
+        n: How many samples.
+        seed: The seed of latents and noise; None for latents of 0 and no noise.
+        condition: Conditions (n, ...), or None.
+        truncation: Cut latents off at plus and minus this.
+        size: The batch size.
+
+    Yields:
+        Samples (at most size, *sample_shape), float32, on the CPU.
+    """
+    parameter = next(generator.parameters())
+    is_noisy = seed is not None and has_noise(generator)
+    for start in range(0, n, size):
+        stop = min(start + size, n)
+        latents = None
+        if latent_dim and seed is None:
+            latents = torch.zeros(stop - start, latent_dim)
+        elif latent_dim and seed is not None:
+            latents = randomness.latents(start, stop, latent_dim, seed=seed, truncation=truncation)
+        chunk = None if condition is None else condition[start:stop].to(parameter.device)
+        if chunk is not None and chunk.is_floating_point():
+            chunk = chunk.to(parameter.dtype)
+        noise = drawing_noise(generator, seed, start, stop) if is_noisy and seed is not None else nullcontext()
+        with torch.inference_mode(), evaluating(generator), noise:
+            samples = generate(generator, latent_dim, None if latents is None else latents.to(parameter), chunk)
+        yield samples.float().cpu().clone()  # cloned, so that the caller gets an ordinary tensor
+
+
+def generate(generator: nn.Module, latent_dim: int, latents: Tensor | None, condition: Tensor | None) -> Tensor:
+    """Run a generator on latents and conditions that fit it.
+
+    Raises:
+        InputError: They do not.
+    """
+    if latent_dim == 0 and latents is not None:
+        raise InputError(f"latents of shape {tuple(latents.shape)} were given; this model takes None")
+    if latent_dim and (latents is None or latents.dim() != 2 or latents.shape[1] != latent_dim):
+        shape = None if latents is None else tuple(latents.shape)
+        raise InputError(f"latents have shape {shape}; this model takes (N, {latent_dim})")
+    n = 0 if latents is None and condition is None else len(condition if latents is None else latents)  # type: ignore[arg-type]
+    condition_of(generator).check(condition, n)
+    return call(generator, latents, condition)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode, and each of its modules back into the mode it had."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
