@@ -88,6 +88,15 @@ def slope(times, values):
     return sum((time_ - middle) * (value - mean) for time_, value in zip(times, values, strict=True)) / spread
 
 
+def lowest_of_each_minute(samples):
+    """Return each minute's sample with the least memory: what is freed and taken again within seconds is no growth."""
+    lowest = {}
+    for sample in samples:
+        minute = int(sample["hours"] * 60)
+        lowest[minute] = min(lowest.get(minute, sample), sample, key=lambda each: each["rss_mb"])
+    return list(lowest.values())
+
+
 def soak(folder, minutes, every):
     """Train for so many minutes and return how memory, descriptors, threads and files grew."""
     nursery, run = harness.Nursery(), folder / "soak"
@@ -96,15 +105,12 @@ def soak(folder, minutes, every):
     process, samples, end = psutil.Process(pid), [], time.monotonic() + minutes * 60
     time.sleep(min(every, 5))
     while time.monotonic() < end:
-        found = harness.examine(run)
         samples.append(
             {
                 "hours": time.monotonic() / 3600,
                 "rss_mb": process.memory_info().rss / 2**20,
                 "fds": process.num_fds(),
                 "threads": process.num_threads(),
-                "checkpoints": len(found["names"]),
-                "images": found["logged"],
             }
         )
         time.sleep(every)
@@ -112,16 +118,18 @@ def soak(folder, minutes, every):
     code = nursery.wait(pid)
     nursery.close()
     settled = samples[len(samples) // 5 :]  # the first fifth is warming up
-    hours = [sample["hours"] for sample in settled]
-    rate = slope(hours, [sample["rss_mb"] for sample in settled])
-    stray = harness.examine(run)["stray"]
+    lows = lowest_of_each_minute(settled)
+    rate = slope([low["hours"] for low in lows], [low["rss_mb"] for low in lows])
+    left = harness.examine(run)
+    stray = left["stray"]
     steady = {key: sorted({sample[key] for sample in settled}) for key in ("fds", "threads")}
     row = {
         "group": "soak",
         "minutes": minutes,
         "samples": len(samples),
-        "images": samples[-1]["images"],
-        "rss_mb": [round(settled[0]["rss_mb"], 1), round(settled[-1]["rss_mb"], 1)],
+        "images": left["logged"],
+        "rss_mb": [round(lows[0]["rss_mb"], 1), round(lows[-1]["rss_mb"], 1)],
+        "rss_mb_range": [round(end(low["rss_mb"] for low in settled), 1) for end in (min, max)],
         "rss_mb_per_hour": round(rate, 2),
         **steady,
         "stray_files": len(stray),
