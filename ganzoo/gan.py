@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
+CLASS_ROWS, CLASS_COLUMNS = 8, 16  # of a conditional model's grid; with more classes it is an ordinary one
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
 
 
@@ -246,7 +247,8 @@ class GAN(nn.Module):
         A picture made from an image stands to the right of it.
 
         Args:
-            n: How many samples; by default 64 for a grid, 10,000 for a histogram, and one for each given condition.
+            n: How many samples; by default 64 for a grid, 8 of each class (up to 16 classes) in a column of its own,
+                10,000 for a histogram, and one for each given condition.
             seed: As in `sample`, like `labels`, `condition` and `truncation`.
             labels: One label for all, or one for each.
             condition: For a model conditioned on vectors or images: one for all, or one for each.
@@ -261,6 +263,9 @@ class GAN(nn.Module):
         stored = self.config.sampling
         if n is None and condition is not None and condition.dim() > len(self.condition.shape):
             n = len(condition)
+        classes = self.condition.num_classes
+        if n is None and labels is None and len(self.sample_shape) > 1 and 1 < classes <= CLASS_COLUMNS:
+            n, columns = classes * CLASS_ROWS, columns or classes  # a column for each class
         n = n or (HISTOGRAM if len(self.sample_shape) == 1 else GRID)
         samples = self.sample(n, seed=seed, labels=labels, condition=condition, truncation=truncation)
         if self.condition.kind == "image" and condition is not None and len(self.sample_shape) == 3:

@@ -9,9 +9,9 @@ import ganzoo
 from ganzoo import GAN, create_model
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.errors import ConfigError, InputError, OutputError, WeightsError
-from ganzoo.gan import evaluating
 from ganzoo.models.architecture import Condition, condition_of
 from ganzoo.randomness import latents
+from ganzoo.sampling import evaluating
 
 SMALL = {"generator_widths": (16, 16), "discriminator_widths": (8,)}
 
@@ -177,7 +177,7 @@ def test_what_is_no_label_is_refused(labels):
 
 
 def test_an_unconditional_model_takes_no_labels():
-    with pytest.raises(InputError, match="unconditional and takes no labels"):
+    with pytest.raises(InputError, match="unconditional and takes no labels and no condition; leave them out"):
         mlp().sample(3, seed=0, labels=0)
 
 

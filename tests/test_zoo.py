@@ -22,6 +22,7 @@ from ganzoo.errors import (
     WeightsError,
 )
 from ganzoo.losses.r1 import R1
+from ganzoo.models.condition import Condition
 
 PLUGIN = """
     from dataclasses import dataclass
@@ -44,7 +45,7 @@ PLUGIN = """
         def forward(self, latent, condition=None):
             return torch.tanh(self.project(latent) * self.window)[:, None]
 
-    WAVE = Architecture(WaveConfig, {"generator": Wave}, lambda shape, classes: {"length": shape[-1]})
+    WAVE = Architecture(WaveConfig, {"generator": Wave}, lambda shape, condition: {"length": shape[-1]})
 
     @hookimpl
     def ganzoo_register(registry):
@@ -415,7 +416,7 @@ def test_create_model_follows_torch_s_seed_and_is_in_eval_mode():
 
 
 def test_create_model_for_data_lets_arguments_win():
-    gan = zoo.create_model_for("mlp", (2,), 3, latent_dim=4, num_classes=5)
+    gan = zoo.create_model_for("mlp", (2,), Condition.label(3), latent_dim=4, num_classes=5)
     assert (gan.sample_shape, gan.latent_dim, gan.condition.num_classes) == ((2,), 4, 5)
 
 

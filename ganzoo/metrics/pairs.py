@@ -54,7 +54,7 @@ def measure_pairs(model: GAN, data: Table, samples: int) -> dict[str, float]:
     Returns:
         By name: `absolute_error`, the mean over all values, as a part of the range from black to white;
         `error_over_copying`, that over the error of the source itself, where source and target have one size; and
-        `gradient_ratio`, the mean gradient magnitude over the targets' own (below 1: blurred).
+        `gradient_ratio`, the mean gradient magnitude over the targets' own (below 1: blurred), unless those are flat.
 
     Raises:
         InputError: As `translations`.
@@ -69,7 +69,8 @@ def measure_pairs(model: GAN, data: Table, samples: int) -> dict[str, float]:
         if is_comparable:
             copying += float((source.float().expand_as(target) - target.float()).abs().sum())
         count += target.numel()
-    values = {"absolute_error": error / count / LEVELS, "gradient_ratio": own / real}
+    values = {"absolute_error": error / count / LEVELS}
+    values |= {"gradient_ratio": own / real} if real else {}
     return values | ({"error_over_copying": error / copying} if is_comparable and copying else {})
 
 

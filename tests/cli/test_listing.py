@@ -62,10 +62,16 @@ def test_list_shows_a_table_per_kind_with_name_summary_and_provider(site):
 
 
 def test_list_aligns_its_columns(site):
-    lines = invoke("list", "--kind", "dataset").stdout.splitlines()[1:]
-    column = lines[0].index("provider")
-    assert len(lines) > 2
-    assert all(line[column:].startswith("torch-ganzoo") and line[column - 1] == " " for line in lines[1:])
+    site.install("ganzoo-good")
+    lines = invoke("list", "--kind", "loss").stdout.splitlines()[1:]
+    entries = json.loads(invoke("list", "--kind", "loss", "--json").stdout)
+    summary, provider = (lines[0].index(title) for title in ("summary", "provider"))
+    assert len(lines) == len(entries) + 1 > 3
+    for line, entry in zip(lines[1:], entries, strict=True):
+        assert line[:summary].strip() == entry["full_name"]
+        assert line[summary:provider].strip() == entry["summary"]
+        assert line[provider:] == f"{entry['distribution']} {entry['version']}"
+        assert line[summary - 2 : summary] == line[provider - 2 : provider] == "  "
 
 
 def test_list_shows_a_pretrained_models_architecture_and_data(site):
@@ -141,7 +147,8 @@ def test_plugins_shows_status_reason_and_what_each_registers(site, monkeypatch):
 def test_plugins_as_json_has_the_documented_keys(site):
     site.install("ganzoo-good")
     site.install("ganzoo-bad", BROKEN["exits"][0])
-    own, bad, good = json.loads(invoke("plugins", "--json").stdout)
+    own, *others = json.loads(invoke("plugins", "--json").stdout)  # others may be installed beside the test's
+    bad, good = (one for one in others if one["distribution"] in ("ganzoo-bad", "ganzoo-good"))
     assert (own["distribution"], own["namespace"], own["status"]) == ("torch-ganzoo", None, "active")
     assert bad == {
         "distribution": "ganzoo-bad",

@@ -185,7 +185,7 @@ PLUGIN = """
     class Plain:
         pass
 
-    WAVE, PLAIN = (Architecture(config, {}, lambda shape, classes: {}) for config in (WaveConfig, Plain))
+    WAVE, PLAIN = (Architecture(config, {}, lambda shape, condition: {}) for config in (WaveConfig, Plain))
 
     @hookimpl
     def ganzoo_register(registry):

@@ -82,7 +82,11 @@ def test_a_label_trick_takes_no_weight():
         (Minimax() + NonSaturating(), "has 2 adversarial losses (minimax and non_saturating); it takes exactly one"),
         (Minimax() + LabelFlip() + LabelNoise(), "has 2 label tricks (label_flip and label_noise)"),
         (Critic() + LabelFlip(), "label_flip changes targets, and Critic has none; use a loss with binary targets"),
-        (Minimax() + Bare(), "Bare is neither an adversarial loss, a label trick nor a penalty"),
+        (
+            Minimax() + Bare(),
+            "Bare is of no kind that training knows, which would ignore it; derive it from AdversarialLoss, LabelTrick, "
+            "Penalty, Constraint or GeneratorTerm",
+        ),
         (Minimax() + LabelNoise(0.9, 1.2), "label_noise gives a mean real target of 1.05, and above 1 minimax"),
     ],
     ids=str,

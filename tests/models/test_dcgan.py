@@ -6,6 +6,7 @@ from torch import nn
 
 from ganzoo import create_model
 from ganzoo.errors import ConfigError
+from ganzoo.models.condition import Condition, condition_of
 from ganzoo.models.dcgan import DCGANConfig, base_and_doublings, nearest_sizes
 from ganzoo.zoo import create_model_for
 
@@ -240,10 +241,20 @@ def test_config_round_trip():
 
 
 def test_a_model_is_fitted_to_data():
-    model = create_model_for("dcgan", (1, 28, 32), 7, **SMALL)
-    assert (model.sample_shape, model.condition.num_classes) == ((1, 28, 32), 7)
-    with pytest.raises(ConfigError, match=r"dcgan makes pictures .* shape \(2,\); use the architecture 'mlp'"):
+    model = create_model_for("dcgan", (1, 28, 32), Condition.label(7), **SMALL)
+    assert (model.sample_shape, model.condition) == ((1, 28, 32), Condition.label(7))
+    assert condition_of(model.discriminator) == Condition.label(7)
+    assert create_model_for("dcgan", (1, 28, 32), **SMALL).condition == Condition()
+    with pytest.raises(ConfigError, match=r"dcgan takes pictures .* shape \(2,\); use the architecture 'mlp'"):
         create_model_for("dcgan", (2,))
+
+
+@pytest.mark.parametrize("condition", [Condition.vector(3), Condition.image((3, 28, 32))], ids=str)
+def test_what_it_cannot_be_conditioned_on_is_refused(condition):
+    with pytest.raises(
+        ConfigError, match=rf"generator of dcgan takes no {condition.kind} as its condition \(it takes none or label\)"
+    ):
+        create_model_for("dcgan", (1, 28, 32), condition)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from torch import nn
 
 from ganzoo import create_model
 from ganzoo.errors import ConfigError
+from ganzoo.models.condition import Condition, condition_of
 from ganzoo.models.mlp import MLP, Maxout, MLPConfig
 from ganzoo.zoo import create_model_for
 
@@ -131,9 +132,19 @@ def test_config_round_trip():
 
 
 def test_a_model_is_fitted_to_data():
-    model = create_model_for("mlp", (1, 64), 7, **SMALL)
-    assert (model.sample_shape, model.condition.num_classes) == ((1, 64), 7)
-    assert MLP.arguments_for((2,), 0) == {"sample_shape": (2,), "num_classes": 0}
+    model = create_model_for("mlp", (1, 64), Condition.label(7), **SMALL)
+    assert (model.sample_shape, model.condition) == ((1, 64), Condition.label(7))
+    assert condition_of(model.discriminator) == Condition.label(7)
+    assert MLP.arguments_for((2,), Condition()) == {"sample_shape": (2,), "num_classes": 0}
+    assert MLP.arguments_for((2,), Condition.label(3)) == {"sample_shape": (2,), "num_classes": 3}
+
+
+@pytest.mark.parametrize("condition", [Condition.vector(3), Condition.image((3, 8, 8))], ids=str)
+def test_what_it_cannot_be_conditioned_on_is_refused(condition):
+    with pytest.raises(
+        ConfigError, match=rf"generator of mlp takes no {condition.kind} as its condition \(it takes none or label\)"
+    ):
+        create_model_for("mlp", (3, 8, 8), condition)
 
 
 @pytest.mark.parametrize("activation", ["relu", "maxout"])

@@ -1,0 +1,72 @@
+"""The plugin's data and model, as a user meets them."""
+
+import collections
+
+import ganzoo
+import pytest
+import torch
+from ganzoo.data.loading import open_data
+from ganzoo.metrics.pairs import measure_pairs
+from ganzoo_openmoji.data import is_held_out, metadata
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return open_data("openmoji"), open_data("openmoji-test")
+
+
+def test_the_parts_hold_every_emoji_once(parts):
+    train, test = parts
+    assert (len(train), len(test)) == (1442, 208)
+    assert len(metadata()) == 1650
+    for table in parts:
+        assert table.sample_shape == (3, 64, 64)
+        assert table.condition.shape == (1, 64, 64)
+        assert table.license == "CC-BY-SA-4.0"
+    both = torch.cat([train.samples, test.samples]).flatten(1)
+    assert len(both) == 1650
+
+
+def test_no_group_of_variants_straddles_the_parts():
+    sides = collections.defaultdict(set)
+    for row in metadata():
+        sides[row["split_group"]].add(is_held_out(row["split_group"]))
+    assert len(sides) == 1297
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def test_every_emoji_names_its_author():
+    assert all(row["author"] and row["annotation"] for row in metadata())
+
+
+def test_outlines_are_dark_on_white_and_in_register(parts):
+    for table in parts:
+        assert table.sources.float().mean() > 200
+        assert (table.sources.flatten(1).amin(1) < 128).float().mean() > 0.99
+        # Where the outline is black, so is the picture in colour: the two are in register.
+        outlines = table.sources[:, 0] < 30
+        assert table.samples.float().mean(1)[outlines].mean() < 60
+
+
+def test_a_table_opens_again_by_its_source(parts):
+    for table in parts:
+        assert open_data(table.source).fingerprint() == table.fingerprint()
+
+
+def test_the_model_meets_what_its_card_says(parts):
+    gan = ganzoo.load("pix2pix-openmoji")
+    numbers = measure_pairs(gan, parts[1], 208)
+    told = {metric["name"]: metric["value"] for metric in gan.config.metrics}
+    assert numbers["absolute_error"] == pytest.approx(told["absolute error"], rel=1e-2)
+    assert numbers["error_over_copying"] <= 0.7
+    assert 0.8 <= numbers["gradient_ratio"] <= 1.2
+
+
+def test_the_model_keeps_the_outline_and_draws_noise_by_seed(parts):
+    gan = ganzoo.load("pix2pix-openmoji")
+    sources = parts[1].batch(torch.arange(4)).condition
+    plain = gan.translate(sources)
+    assert torch.equal(plain, gan.translate(sources))
+    noisy = gan.translate(sources, seed=1)
+    assert not torch.equal(plain, noisy)
+    torch.testing.assert_close(gan.translate(sources[:2], seed=1), noisy[:2], atol=1e-4, rtol=0)

@@ -1,0 +1,123 @@
+"""Any network with any loss: each combination trains, or is refused for one of the reasons below and no other."""
+
+import copy
+from collections import Counter
+
+import pytest
+from matrix import (
+    CONSTRAINTS,
+    GENERATOR_TERMS,
+    KINDS,
+    LOSSES,
+    OBJECTIVES,
+    PAIRINGS,
+    PENALTIES,
+    TRICKS,
+    is_one_sentence,
+    mixes_samples,
+    noted,
+    objective,
+    prepare,
+    refusal,
+    train,
+)
+
+LABEL_TRICK, BATCH_NORM, CONDITION = "label trick without binary targets", "penalty with batch norm", "condition"
+
+OUTCOMES = Counter()  # of the whole matrix, by outcome
+VISITED = set()
+
+
+def reasons(pairing, mixes, loss, trick, penalty):
+    """Return why a combination must be refused: for each reason, what the message must name."""
+    found = {}
+    if not pairing.can_be_built:
+        found[CONDITION] = pairing.parts_at_odds
+    if trick and not LOSSES[loss].binary_targets:
+        found[LABEL_TRICK] = (trick, loss)
+    if penalty and mixes:
+        found[BATCH_NORM] = (penalty, "batch norm in the discriminator")
+    return found
+
+
+def fitting(kind, variant=None):
+    """Return the pairings that can be built for a kind of condition."""
+    return [
+        pairing
+        for pairing in PAIRINGS
+        if pairing.kind == kind and pairing.can_be_built and variant in (None, pairing.variant)
+    ]
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS, ids=str)
+def test_each_combination_trains_or_is_refused_for_a_reason(pairing):
+    gan, mixes = None, False
+    if pairing.can_be_built:
+        gan = pairing.build()
+        mixes = mixes_samples(gan.discriminator, pairing.kind)
+        assert mixes == (pairing.variant == "batch") or pairing.variant == "default"
+    wrong = []
+    for names in OBJECTIVES:
+        text, due = " + ".join(filter(None, names)), reasons(pairing, mixes, *names)
+
+        def make(names=names):
+            if gan is None:
+                return pairing.trainer(objective(*names))
+            return prepare(copy.deepcopy(gan), objective(*names), pairing.kind)
+
+        with noted(pairing, text):
+            message, run = refusal(make)
+            if message is None and due:
+                wrong.append(f"{text}: not refused, in spite of {', '.join(due)}")
+            elif message is None:
+                if problem := train(run):
+                    wrong.append(f"{text}: {problem}")
+                OUTCOMES["trained"] += 1
+            else:
+                named = [reason for reason, parts in due.items() if all(part in message for part in parts)]
+                if not named:
+                    wrong.append(f"{text}: refused for no reason, or without naming both parts: {message}")
+                elif not is_one_sentence(message):
+                    wrong.append(f"{text}: more than a sentence: {message}")
+                OUTCOMES.update(named[:1])
+    assert not wrong, "\n".join(wrong)
+    VISITED.add(str(pairing))
+
+
+def test_the_matrix_is_whole_and_each_outcome_occurs(record_property):
+    """Runs last of the matrix, and shows its counts (pytest -rP)."""
+    if len(VISITED) < len(PAIRINGS):
+        pytest.skip(f"{len(VISITED)} of {len(PAIRINGS)} pairings were run and passed")
+    total = len(PAIRINGS) * len(OBJECTIVES)
+    print(f"\n{total} combinations: " + ", ".join(f"{count} {outcome}" for outcome, count in OUTCOMES.items()))
+    for outcome in ("trained", LABEL_TRICK, BATCH_NORM, CONDITION):
+        record_property(outcome, OUTCOMES[outcome])
+        assert OUTCOMES[outcome] > 0, outcome
+    assert OUTCOMES.total() == total
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bf16(kind):
+    trick, penalty = next(iter(TRICKS)), next(iter(PENALTIES))
+    loss = next(name for name, loss in LOSSES.items() if loss.binary_targets)
+    for pairing in fitting(kind, "none"):
+        with noted(pairing):
+            assert not train(pairing.trainer(objective(loss, trick, penalty), precision="bf16"))
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS | GENERATOR_TERMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_further_term_trains_with_each_loss_or_is_refused_for_want_of_pairs(kind, name):
+    must_be_refused = getattr((CONSTRAINTS | GENERATOR_TERMS)[name], "paired", False) and kind != "image"
+    pairing = fitting(kind)[0]
+    gan = pairing.build()
+    for loss in LOSSES:
+        with noted(pairing, loss, name):
+            message, run = refusal(lambda loss=loss: prepare(copy.deepcopy(gan), objective(loss, name), kind))
+            assert (message is not None) == must_be_refused, message
+            if message is None:
+                assert not train(run)
+            else:
+                assert name in message
+                assert "the data" in message
+                assert is_one_sentence(message)
