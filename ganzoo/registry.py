@@ -142,7 +142,7 @@ class Registry:
         self._add("architecture", name, factory, summary, paper)
 
     def loss(self, name: str, factory: Factory, *, summary: str, paper: str = "") -> None:
-        """Register a term: an adversarial loss, label trick, penalty, constraint or generator term; see `architecture`."""
+        """Register an adversarial loss, label trick, penalty, constraint or generator term; see `architecture`."""
         self._add("loss", name, factory, summary, paper)
 
     def pretrained(self, name: str, location: str, *, summary: str, architecture: str, data: str) -> None:

@@ -2,16 +2,16 @@
 
 import os
 import re
-import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ganzoo.data.pictures import SUFFIXES, check_file_size, decode, on_white, pixels, read_bytes
+from ganzoo.data.pictures import decode, on_white, pixels
+from ganzoo.data.shelves import ARCHIVE, FolderShelf, Shelf, TarShelf, in_order
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, InputError
 from ganzoo.files import is_folder
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test", "val")
 
-MAX_FILES = 1_000_000
 MAX_TABLE_BYTES = 32 * 2**30
 
 # Reading fewer files than this takes no time worth a progress bar.
@@ -32,7 +31,6 @@ _MAX_DEPTH = 4
 
 _AB = ("A", "B")
 _TEXT = re.compile(r"(?P<reversed>reversed-)?pairs(?:@(?P<split>[^:]*))?:(?P<path>.*)", re.DOTALL)
-_ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
 _LAYOUTS = "pictures whose left half is the source and right half the target, or folders A (sources) and B (targets)"
 
 
@@ -65,11 +63,11 @@ def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: b
         raise InputError(f"there is no split {split!r}; use {', '.join(map(repr, SPLITS))}")
     place = Path(path).expanduser()
     with ExitStack() as stack:
-        shelf: _Shelf = _FolderShelf(place) if is_folder(place) else _TarShelf(place, stack)
+        shelf: Shelf = FolderShelf(place) if is_folder(place) else TarShelf(place, stack, contents=_LAYOUTS)
         sides = _read(shelf, _find_files(shelf, split))
     sources, targets = reversed(sides) if reverse else sides
     kind = ("reversed-" if reverse else "") + "pairs" + ("" if split == "train" else f"@{split}")
-    name = _ARCHIVE.sub("", place.absolute().name)
+    name = ARCHIVE.sub("", place.absolute().name)
     return Table(targets, sources=sources, name=name, source=f"{kind}:{os.fspath(path)}")
 
 
@@ -97,122 +95,12 @@ def open_pairs_text(text: str, split: str) -> Table | None:
 def looks_like_pairs(path: Path) -> bool:
     """Tell whether `open_pairs` is what a path could be for: an archive by its name, or a folder by what lies in it."""
     if not path.is_dir():
-        return _ARCHIVE.search(path.name) is not None
-    shelf = _FolderShelf(path)
+        return ARCHIVE.search(path.name) is not None
+    shelf = FolderShelf(path)
     return bool({*SPLITS, *_AB}.intersection(shelf.folders("")) or shelf.pictures(""))
 
 
-class _Shelf(Protocol):
-    """Where pictures lie; places and names in it are relative, with slashes, and "" is the top."""
-
-    path: Path
-
-    def folders(self, place: str) -> list[str]:
-        """Return the names of the folders in a place, in order."""
-
-    def pictures(self, place: str) -> list[str]:
-        """Return the names of the pictures in a place, in order."""
-
-    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        """Give the content of each file and its position in `names`, in the order that is fastest."""
-
-
-class _FolderShelf:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def folders(self, place: str) -> list[str]:
-        return _in_order(name for name, kind in self._entries(place) if kind == "folder")
-
-    def pictures(self, place: str) -> list[str]:
-        return _in_order(name for name, kind in self._entries(place) if kind == "file" and _is_picture(name))
-
-    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        for position, name in enumerate(names):
-            yield position, read_bytes(self.path / name)
-
-    def _entries(self, place: str) -> list[tuple[str, str]]:
-        try:
-            with os.scandir(self.path / place) as entries:
-                return [(entry.name, _kind(entry)) for entry in entries if not _is_hidden(entry.name)]
-        except OSError as error:
-            raise DataError(
-                f"cannot read the folder {str(self.path / place)!r}: {error.strerror or error}; make it readable"
-            ) from error
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    """Return "folder", "file" or "other"; a link that leads nowhere is a file, so that reading it says so."""
-    at = Path(entry.path) if entry.is_symlink() else entry
-    if at.is_dir():
-        return "folder"
-    leads_nowhere = isinstance(at, Path) and not at.exists()
-    return "file" if at.is_file() or leads_nowhere else "other"
-
-
-class _TarShelf:
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self.path = path
-        self._members: dict[str, tarfile.TarInfo] = {}
-        self._folders: dict[str, set[str]] = {}
-        self._pictures: dict[str, list[str]] = {}
-        try:
-            if not path.is_file():
-                raise DataError(
-                    f"there is no file or folder {str(path)!r}; give a folder or a tar archive of {_LAYOUTS}"
-                )
-            self._archive = stack.enter_context(tarfile.open(path))  # noqa: SIM115
-            self._list()
-        except DataError:
-            raise
-        except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
-            raise self._damaged(error) from error
-
-    def folders(self, place: str) -> list[str]:
-        return _in_order(self._folders.get(place, ()))
-
-    def pictures(self, place: str) -> list[str]:
-        return _in_order(self._pictures.get(place, ()))
-
-    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        # Going back in a compressed archive means to decompress it from its beginning.
-        for position in sorted(range(len(names)), key=lambda position: self._members[names[position]].offset):
-            member = self._members[names[position]]
-            check_file_size(member.size, f"{self.path}/{names[position]}")
-            try:
-                stream = self._archive.extractfile(member)
-                content = b"" if stream is None else stream.read()
-            except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
-                raise self._damaged(error) from error
-            yield position, content
-
-    def _list(self) -> None:
-        for count, member in enumerate(self._archive):
-            if count >= MAX_FILES:
-                raise DataError(f"{str(self.path)!r} has more than {MAX_FILES:,} members; give a smaller archive")
-            parts = PurePosixPath(member.name).parts
-            if not member.isreg() or any(map(_is_hidden, parts)) or not parts or not _is_picture(parts[-1]):
-                continue
-            name = "/".join(parts)
-            if name not in self._members:
-                self._pictures.setdefault("/".join(parts[:-1]), []).append(parts[-1])
-            self._members[name] = member
-            for depth in range(len(parts) - 1):
-                self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
-        # tarfile takes a damaged header, or the end of the file, for the end of the archive.
-        self._archive.fileobj.seek(self._archive.offset)
-        end = self._archive.fileobj.read(tarfile.BLOCKSIZE)
-        if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
-            raise self._damaged("it does not end as an archive does")
-
-    def _damaged(self, reason: object) -> DataError:
-        return DataError(
-            f"cannot read {str(self.path)!r} as a tar archive: {reason}; fetch it again, or give "
-            f"a folder or an archive of {_LAYOUTS}"
-        )
-
-
-def _find_files(shelf: _Shelf, split: str) -> list[tuple[str, ...]]:
+def _find_files(shelf: Shelf, split: str) -> list[tuple[str, ...]]:
     """Return the files of each pair, in order: one of two halves, or a source and a target."""
     top = ""
     for _ in range(_MAX_DEPTH):
@@ -232,15 +120,15 @@ def _find_files(shelf: _Shelf, split: str) -> list[tuple[str, ...]]:
     sources, targets = (_by_stem(shelf, *side) for side in zip(places, names, strict=True))
     for place, lonely in zip(places, (sources.keys() - targets.keys(), targets.keys() - sources.keys()), strict=True):
         if lonely:
-            some = ", ".join(map(repr, _in_order(lonely)[:3])) + (" and others" if len(lonely) > 3 else "")
+            some = ", ".join(map(repr, in_order(lonely)[:3])) + (" and others" if len(lonely) > 3 else "")
             raise DataError(
                 f"{len(lonely)} of the pictures in {str(shelf.path / place)!r} have no partner of the same name in the "
                 f"other folder: {some}; add the partners, or remove these"
             )
-    return [(sources[stem], targets[stem]) for stem in _in_order(sources)]
+    return [(sources[stem], targets[stem]) for stem in in_order(sources)]
 
 
-def _sides(shelf: _Shelf, place: str) -> tuple[str, ...]:
+def _sides(shelf: Shelf, place: str) -> tuple[str, ...]:
     """Return the places A and B of a place, or the place itself if it has none."""
     found = [side for side in _AB if side in shelf.folders(place)]
     if len(found) == 1 and not shelf.pictures(place):
@@ -250,7 +138,7 @@ def _sides(shelf: _Shelf, place: str) -> tuple[str, ...]:
     return tuple(_join(place, side) for side in _AB) if len(found) == 2 else (place,)
 
 
-def _narrow(shelf: _Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...]:
+def _narrow(shelf: Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...]:
     """Return a split's folder in each place, or the places themselves if they have no such folders."""
     missing = [place for place in places if split not in shelf.folders(place)]
     if not missing:
@@ -269,7 +157,7 @@ def _narrow(shelf: _Shelf, places: tuple[str, ...], split: str) -> tuple[str, ..
     return places
 
 
-def _read(shelf: _Shelf, pairs: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor]:
+def _read(shelf: Shelf, pairs: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor]:
     """Decode every pair: (N, C, H, W) uint8 sources and targets."""
     from tqdm import tqdm
 
@@ -323,7 +211,7 @@ class _Side:
         self.values[row] = picture
 
 
-def _by_stem(shelf: _Shelf, place: str, names: Sequence[str]) -> dict[str, str]:
+def _by_stem(shelf: Shelf, place: str, names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         stem = PurePosixPath(name).stem
@@ -333,17 +221,5 @@ def _by_stem(shelf: _Shelf, place: str, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=os.fsencode)
-
-
 def _join(place: str, name: str) -> str:
     return f"{place}/{name}" if place else name
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES

@@ -8,7 +8,7 @@ import torch
 from picture_files import encoded, noise, write_files, write_tar
 from PIL import Image
 
-from ganzoo.data import pairs, pictures
+from ganzoo.data import pairs, pictures, shelves
 from ganzoo.data.loading import open_data
 from ganzoo.data.pairs import open_pairs
 from ganzoo.errors import DataError, InputError
@@ -258,7 +258,7 @@ def test_a_damaged_header_in_the_middle_is_not_the_end(tmp_path):
 def test_sizes_are_bounded(tmp_path, monkeypatch):
     path = write_tar(tmp_path / "data.tar", side_by_side())
     for place, limit, message in [
-        (pairs, "MAX_FILES", "more than 2 members"),
+        (shelves, "MAX_FILES", "more than 2 members"),
         (pairs, "MAX_TABLE_BYTES", "3 pictures of 8x6 pixels take more than"),
         (pictures, "MAX_FILE_BYTES", r"data.tar/0.png' has .* bytes; up to 2 are read"),
     ]:
