@@ -161,7 +161,8 @@ def _other_discriminator(
         raise ConfigError(
             f"{entry.full_name} has no network 'discriminator'; it has {' and '.join(built.networks)}; choose another"
         )
-    check_kind(built, entry.full_name, "discriminator", condition.kind, f"which the generator of {owner} is made for")
+    given = "has none" if condition.kind == "none" else f"is conditioned on {condition}"
+    check_kind(built, entry.full_name, "discriminator", condition.kind, f"and the generator of {owner} {given}")
     shape = tuple(generator.sample_shape)  # type: ignore[arg-type]
     fitting = built.arguments_for(shape, condition)
     known = {name: value for name, value in shared.items() if name in _settings(built)}
@@ -237,9 +238,10 @@ def create_model_for(
 
     entry, wanted = plugins.find("architecture", architecture), condition or Condition()
     built = architecture_of(entry)
-    if "generator" in built.networks:  # without one, create_model says what to do
-        why = "and nothing to condition it on is given" if wanted.kind == "none" else "which it is asked to be"
-        check_kind(built, entry.full_name, "generator", wanted.kind, why)
+    if "generator" not in built.networks:
+        return create_model(architecture)  # which refuses, and says what to do
+    why = "and nothing to condition it on is given" if wanted.kind == "none" else "which it is asked to be"
+    check_kind(built, entry.full_name, "generator", wanted.kind, why)
     return create_model(architecture, **built.arguments_for(sample_shape, wanted) | arguments)
 
 

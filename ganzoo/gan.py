@@ -20,6 +20,8 @@ from ganzoo.sampling import Labels
 if TYPE_CHECKING:
     from PIL import Image
 
+    Picture = Image.Image | str | os.PathLike[str]
+
 GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
 CLASS_ROWS, CLASS_COLUMNS = 8, 16  # of a conditional model's grid; with more classes it is an ordinary one
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
@@ -187,7 +189,7 @@ class GAN(nn.Module):
 
     def translate(
         self,
-        source: "Tensor | Image.Image | Sequence[Image.Image]",
+        source: "Tensor | Picture | Sequence[Picture]",
         *,
         seed: int | None = None,
         batch_size: int = CHUNK,
@@ -196,7 +198,7 @@ class GAN(nn.Module):
 
         Args:
             source: Images (N, C, H, W) or one image (C, H, W), floating point in [-1, 1], of the size the model takes;
-                or one or several PIL pictures of any size, which are stretched to it.
+                or one or several pictures of any size, PIL's or paths of files, which are stretched to it.
             seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
                 gives the same picture each time.
             batch_size: How many to translate at a time.
@@ -206,20 +208,22 @@ class GAN(nn.Module):
 
         Raises:
             InputError: The model is not conditioned on images, or the source does not fit it.
+            DataError: A picture cannot be read.
         """
         from ganzoo.data.pictures import source_from_picture
 
         if self.condition.kind != "image":
             raise InputError(f"this model takes {self.condition} as its condition, not an image; use sample")
+        channels, height, width = self.condition.shape
         if not isinstance(source, Tensor):
-            shape = self.condition.shape
-            several = isinstance(source, Sequence)
-            pictures = source if isinstance(source, Sequence) else [source]
-            if not pictures:
-                raise InputError("there is no picture to translate; give at least one")
-            images = torch.stack([source_from_picture(each, shape, "stretch")[0] for each in pictures])  # type: ignore[arg-type]
-            source = images if several else images[0]
+            is_one = isinstance(source, str) or not isinstance(source, Sequence)
+            pictures: list[Picture] = [source] if is_one else list(source)  # type: ignore[list-item, arg-type]
+            fitted = [source_from_picture(each, (channels, height, width), "stretch")[0] for each in pictures]
+            images = torch.stack(fitted) if fitted else torch.empty(0)
+            source = images[0] if is_one else images
         images = source[None] if source.dim() == 3 else source
+        if not images.dim() or not len(images):
+            raise InputError("there is no picture to translate; give at least one")
         chunks = sampling.draw_chunks(
             self.generator,
             self.latent_dim,

@@ -149,8 +149,8 @@ class Objective:
         for term, _ in self.generator_terms:
             if term.paired and not paired:
                 raise ObjectiveError(
-                    f"{name_of(term)} compares samples with their targets, and the data has none; give paired data, "
-                    "such as 'pairs:DIR', with a model that takes its sources, such as 'pix2pix'"
+                    f"{name_of(term)} compares each sample with its target, and only a sample made from a source has "
+                    "one; give paired data, such as 'pairs:DIR', and a model that takes its sources, such as 'pix2pix'"
                 )
             if term.uses_features and not callable(getattr(discriminator, "features", None)):
                 raise ObjectiveError(

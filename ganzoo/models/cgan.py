@@ -50,11 +50,16 @@ class CGANConfig:
                 f"cgan: num_classes is {self.num_classes} and condition_dim is {self.condition_dim}; exactly one of "
                 "them takes a number above 0: num_classes for labels, condition_dim for vectors"
             )
-        for name in ("num_classes", "condition_dim", "embedding_dim"):
-            low = 1 if name == "embedding_dim" else 0
+        for name in ("latent_dim", "num_classes", "condition_dim", "embedding_dim"):
+            low = 0 if name in ("num_classes", "condition_dim") else 1
             if not low <= getattr(self, name) <= 2**16:
-                raise ConfigError(f"cgan: {name} is {getattr(self, name)}; it takes a whole number up to {2**16}")
-        self.generator_trunk(), self.discriminator_trunk()  # their checks are this config's too
+                raise ConfigError(
+                    f"cgan: {name} is {getattr(self, name)}; it takes a whole number from {low} to {2**16}"
+                )
+        try:
+            self.generator_trunk(), self.discriminator_trunk()
+        except ConfigError as error:  # their settings are this config's
+            raise ConfigError(f"cgan{str(error).removeprefix('dcgan')}") from None
 
     @property
     def condition(self) -> Condition:

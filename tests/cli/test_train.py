@@ -39,6 +39,31 @@ def test_a_second_run_gets_the_next_number(here):
         assert (here / "runs" / f"mlp-ring-{number}" / "model").is_dir()
 
 
+def test_another_discriminator_and_its_settings(here):
+    result = run(
+        *("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", *SMALL),
+        *("--discriminator", "mlp", "-d", "discriminator_widths=[5]", "--discriminator-arg", "maxout-pieces=2"),
+    )
+    assert result.exit_code == 0, result.output
+    networks = ganzoo.load("local-dir:r/model", discriminator=True).config.networks
+    assert networks["generator"].args["discriminator_widths"] == [8]
+    assert networks["discriminator"].args["discriminator_widths"] == [5]
+    assert networks["discriminator"].args["maxout_pieces"] == 2
+    assert run("resume", "r").exit_code == 0
+
+
+def test_a_recipe_names_the_discriminator_and_options_replace_it(here):
+    (here / "mine.toml").write_text(
+        RECIPE + "source = 'ring'\n[model.discriminator_args]\ndiscriminator_widths = [5]\nmaxout_pieces = 3\n"
+    )
+    assert run("train", "--recipe", "mine.toml", "--run", "a").exit_code == 0
+    assert run("train", "--recipe", "mine.toml", "--run", "b", "-d", "discriminator_widths=[6]").exit_code == 0
+    found = [ganzoo.load(f"local-dir:{name}/model", discriminator=True).config for name in "ab"]
+    args = [config.networks["discriminator"].args for config in found]
+    assert [(each["discriminator_widths"], each["maxout_pieces"]) for each in args] == [([5], 3), ([6], 3)]
+    assert [config.training.get("recipe") for config in found] == ["mine", None]
+
+
 def test_a_recipe_file_is_followed_and_options_replace_it(here):
     (here / "mine.toml").write_text(
         'objective = "minimax + label_smoothing(0.8)"\n[model]\narchitecture = "mlp"\n'
@@ -131,6 +156,21 @@ def test_resume_goes_on_to_the_budget_in_the_config(here):
         *(
             (["mlp", "--data", "ring", "--images", "64", "-s", f"{name}=x"], f"there is no setting '{name}'")
             for name in ("run", "notes", "step", "progress", "data", "model")
+        ),
+        (["mlp", "--data", "ring", "--images", "64", "-d", "widths=[3]"], "there is no setting 'widths'"),
+        (["mlp", "--data", "ring", "--images", "64", "--discriminator", "mlpp"], "did you mean 'mlp'"),
+        (["mlp", "--data", "ring", "--images", "64", "--discriminator", "dcgan"], "dcgan takes pictures"),
+        (["timm", "--data", "ring", "--images", "64"], "timm has no generator"),
+        (["pix2pix", "--data", "mnist-test", "--images", "64"], "takes no label as its condition"),
+        (["cgan", "--data", "ring", "--images", "64"], "makes its samples from a condition (label or vector)"),
+        (
+            ["mlp", "--data", "ring", "--images", "64", "--objective", "minimax + l1"],
+            "only a sample made from a source has one",
+        ),
+        (["mlp", "--data", "ring", "--images", "64", "-s", "flip=true"], "can be mirrored or shifted"),
+        *(
+            (["mlp", "--data", "ring", "--images", "64", "-s", f"{name}=x"], f"there is no setting '{name}'")
+            for name in ("discriminator", "discriminator_args", "conditional")
         ),
         (["--recipe", "mlp-mnits"], "did you mean 'mlp-mnist'"),
         (["--recipe", "mlp-mnist"], "idx files of MNIST"),

@@ -5,6 +5,9 @@ from torch import nn
 
 from ganzoo import create_loss, create_model
 from ganzoo.errors import ObjectiveError
+from ganzoo.losses.feature_matching import FeatureMatching
+from ganzoo.losses.l1 import L1
+from ganzoo.losses.l2 import L2
 from ganzoo.losses.label_flip import LabelFlip
 from ganzoo.losses.label_noise import LabelNoise
 from ganzoo.losses.label_smoothing import LabelSmoothing
@@ -14,6 +17,7 @@ from ganzoo.losses.objective import Objective, is_registered, name_of
 from ganzoo.losses.parsing import parse, read_objective
 from ganzoo.losses.r1 import R1
 from ganzoo.losses.term import AdversarialLoss, Term
+from ganzoo.losses.weight_clipping import WeightClipping
 
 PLAIN = nn.Linear(2, 1)
 
@@ -53,6 +57,15 @@ def test_sums_associate():
 def test_an_objective_without_extras_has_none():
     objective = Objective.of(Minimax())
     assert (objective.label_trick, objective.penalties) == (None, ())
+    assert (objective.constraints, objective.generator_terms) == ((), ())
+
+
+def test_constraints_and_generator_terms_keep_their_order_and_weights():
+    objective = WeightClipping(0.1) + 100 * L1() + NonSaturating() + WeightClipping(0.2) + FeatureMatching(layer=0)
+    assert objective.constraints == (WeightClipping(0.1), WeightClipping(0.2))
+    assert objective.generator_terms == ((L1(), 100), (FeatureMatching(layer=0), 1))
+    assert objective.penalties == ()
+    assert parse(str(objective)) == objective
 
 
 def test_only_terms_can_be_added():
@@ -75,6 +88,11 @@ def test_a_label_trick_takes_no_weight():
         2.5 * LabelFlip()
 
 
+def test_a_constraint_takes_no_weight():
+    with pytest.raises(ObjectiveError, match=r"weight_clipping bounds weights and takes no weight; leave out 2\.5 \*"):
+        2.5 * WeightClipping()
+
+
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
@@ -84,8 +102,8 @@ def test_a_label_trick_takes_no_weight():
         (Critic() + LabelFlip(), "label_flip changes targets, and Critic has none; use a loss with binary targets"),
         (
             Minimax() + Bare(),
-            "Bare is of no kind that training knows, which would ignore it; derive it from AdversarialLoss, LabelTrick, "
-            "Penalty, Constraint or GeneratorTerm",
+            "Bare is of no kind that training knows, which would ignore it; derive it from AdversarialLoss, "
+            "LabelTrick, Penalty, Constraint or GeneratorTerm",
         ),
         (Minimax() + LabelNoise(0.9, 1.2), "label_noise gives a mean real target of 1.05, and above 1 minimax"),
     ],
@@ -124,6 +142,40 @@ def test_a_gradient_penalty_is_refused_with_batch_norm_alone(architecture, sizes
 )
 def test_what_can_go_together_is_not_refused(objective):
     objective.check(PLAIN)
+
+
+@pytest.mark.parametrize(("term", "name"), [(L1(), "l1"), (L2(), "l2")])
+def test_paired_terms_need_paired_data(term, name):
+    objective = Minimax() + 100 * term
+    objective.check(PLAIN, paired=True)
+    for given in ({}, {"paired": False}):
+        with pytest.raises(ObjectiveError, match=rf"{name} compares each sample with its target, .* 'pairs:DIR'"):
+            objective.check(PLAIN, **given)
+
+
+def test_what_compares_features_needs_a_discriminator_with_features():
+    objective = Minimax() + FeatureMatching()
+    objective.check(create_model("mlp", sample_shape=(2,)).discriminator)
+    with pytest.raises(
+        ObjectiveError, match="feature_matching compares the discriminator's features, and Linear has no"
+    ):
+        objective.check(PLAIN)
+    plain = nn.Linear(2, 1)
+    plain.features = "no method"
+    with pytest.raises(ObjectiveError, match="has no method features"):
+        objective.check(plain)
+
+
+def test_a_constraint_goes_with_batch_norm():
+    (Minimax() + WeightClipping()).check(create_model("dcgan", image_size=16, base_channels=4).discriminator)
+
+
+def test_a_frozen_batch_norm_goes_with_a_gradient_penalty():
+    network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    with pytest.raises(ObjectiveError, match="batch norm in the discriminator mixes samples"):
+        (Minimax() + R1(1)).check(network)
+    network[1].requires_grad_(False)
+    (Minimax() + R1(1)).check(network)
 
 
 def test_names_of_terms():

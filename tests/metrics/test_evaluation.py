@@ -14,6 +14,7 @@ from ganzoo.metrics import MissingExtraError, evaluate, fidelity
 from ganzoo.metrics.drawing import draw
 from ganzoo.metrics.features import BATCH_SIZE
 from ganzoo.metrics.reference import open_reference, split_parts
+from ganzoo.models.condition import Condition
 
 QUICK = {"metrics": ("frechet", "classes"), "features": "judge-mnist", "samples": 300}
 
@@ -107,10 +108,10 @@ def test_drawing_rounds_as_saving_does_and_holds_no_more_than_two_batches_of_flo
     batches = []
 
     class Source:
-        sample_shape = (1, 28, 28)
+        sample_shape, condition = (1, 28, 28), Condition()
 
-        def iter_samples(self, n, *, seed, batch_size):
-            assert batch_size == BATCH_SIZE
+        def iter_samples(self, n, *, seed, condition, batch_size):
+            assert (condition, batch_size) == (None, BATCH_SIZE)
             for _ in range(0, n, batch_size):
                 assert sum(batch() is not None for batch in batches) <= 1
                 chunk = torch.rand(batch_size, 1, 28, 28) * 2 - 1

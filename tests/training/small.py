@@ -44,6 +44,21 @@ def pictures(n=32, *, side=8, classes=0):
     return table_from_arrays(samples, torch.arange(n) % classes if classes else None)
 
 
+def described(n=40, *, size=3, side=8):
+    """Return n random grey pictures, each with a vector."""
+    vectors = torch.randn(n, size, generator=torch.Generator().manual_seed(1))
+    return table_from_arrays(pictures(n, side=side).samples, vectors=vectors)
+
+
+def pairs(n=40, *, side=16, channels=1):
+    """Return n random pictures in colour, each with the picture it is to be made from."""
+    rng = torch.Generator().manual_seed(0)
+    sources, samples = (
+        torch.randint(0, 256, (n, c, side, side), dtype=torch.uint8, generator=rng) for c in (channels, 3)
+    )
+    return table_from_arrays(samples, sources=sources)
+
+
 class PlainDiscriminator(nn.Module):
     """A discriminator that no registry knows, which remembers what it was shown."""
 

@@ -5,14 +5,14 @@ from typing import ClassVar
 
 import pytest
 import torch
-from small import PlainDiscriminator, copied, plain_gan, points, same, trainer
+from small import PlainDiscriminator, copied, described, pairs, plain_gan, points, same, trainer
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo import GAN, create_model
 from ganzoo.losses.non_saturating import NonSaturating
 from ganzoo.losses.r1 import R1
-from ganzoo.losses.term import AdversarialLoss
+from ganzoo.losses.term import AdversarialLoss, GeneratorTerm
 from ganzoo.training.step import frozen_statistics, train_mode
 
 
@@ -282,3 +282,98 @@ def test_penalties_are_computed_without_autocast():
     gan = GAN(generator=nn.Linear(4, 2), discriminator=Probe(), latent_dim=4, sample_shape=(2,))
     started(gan, objective="non_saturating + r1(1.0)", steps=1, precision="bf16")._train_step()
     assert [logits for _, logits in dtypes] == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
+
+
+@dataclass(frozen=True)
+class Notes(GeneratorTerm):
+    """Notes what a term of the generator's is given."""
+
+    uses_features: ClassVar[bool] = True
+    seen: ClassVar[list[dict[str, object]]] = []
+
+    def value(self, fake, real, target, condition, features):
+        found = features(fake)
+        self.seen.append({"fake": fake, "real": real, "target": target, "condition": condition, "features": found})
+        return fake.square().mean()
+
+
+def tiny(model, data, **changes):
+    args = {"base_channels": 4} | ({} if model == "pix2pix" else {"latent_dim": 4})
+    run = trainer(model=model, data=data, model_args=args, steps=1, **changes)
+    for network in run.gan.networks.values():
+        train_mode(network)
+    return run
+
+
+@pytest.mark.parametrize("changes", [{}, {"discriminator_steps": 2}, {"reuse_fakes": False}, {"precision": "bf16"}])
+@pytest.mark.parametrize(("model", "data"), [("pix2pix", pairs()), ("cgan", described(side=16))])
+def test_generator_terms_get_the_fakes_and_what_they_are_made_from(model, data, changes):
+    Notes.seen.clear()
+    run = tiny(model, data, objective=NonSaturating() + 2 * Notes(), **changes)
+    generated = count_calls(run.gan.generator)
+    calls = count_calls(run.gan.discriminator)
+    run._train_step()
+    (given,) = Notes.seen
+    batch = data.batch(run._order.batch(run.settings.discriminator_steps - 1))
+    assert given["fake"].requires_grad
+    assert given["fake"].dtype == torch.float32
+    assert torch.equal(given["fake"], generated[-1][1].float())
+    assert torch.equal(given["real"], batch.sample)
+    assert torch.equal(given["condition"], batch.condition)
+    assert (given["target"] is None) is (model == "cgan")
+    assert model == "cgan" or torch.equal(given["target"], batch.sample)
+    assert [feature.dtype for feature in given["features"]] == [torch.float32] * len(given["features"])
+    assert given["features"][0].requires_grad
+    # The discriminator sees real and fake in each of its steps, and the fakes in the generator's.
+    assert len(calls) == 2 * run.settings.discriminator_steps + 1
+    moved = {int(value) for name, value in statistics(run.gan.discriminator).items() if name.endswith("tracked")}
+    assert moved == {2 * run.settings.discriminator_steps}
+    assert all(parameter.grad is None for parameter in run.gan.discriminator.parameters())
+    terms = {name: float(value) for name, value in run.monitor.values.items() if name.startswith("generator_")}
+    assert terms["generator_Notes"] == pytest.approx(2 * given["fake"].square().mean().item(), rel=1e-5)
+    assert terms["generator_loss"] == pytest.approx(
+        terms["generator_non_saturating"] + terms["generator_Notes"], rel=1e-5
+    )
+
+
+def test_sources_go_to_both_networks_and_no_latent_to_a_generator_without():
+    run = tiny("pix2pix", pairs())
+    seen = {name: count_calls(network) for name, network in run.gan.networks.items()}
+    run._train_step()
+    sources = run.table.batch(run._order.batch(0)).condition
+    (generated,) = seen["generator"]
+    assert generated[0][0] is None
+    assert torch.equal(generated[0][1], sources)
+    assert len(seen["discriminator"]) == 3
+    assert all(torch.equal(inputs[1], sources) for inputs, _ in seen["discriminator"])
+
+
+def test_targets_of_patches_are_one_a_sample():
+    from ganzoo.losses.label_noise import LabelNoise
+
+    Targets.seen.clear()
+    tiny("pix2pix", pairs(), objective=Targets() + LabelNoise(0.7, 0.9))._train_step()
+    ((real, fake),) = Targets.seen
+    assert real.shape == fake.shape == (16, 1, 1, 1)
+    assert 0.7 <= float(real.min()) < float(real.max()) <= 0.9
+
+
+@pytest.mark.parametrize("objective", ["relativistic", "relativistic_average"])
+def test_real_logits_for_the_generator_take_no_gradient_and_move_no_statistics(objective):
+    run = started(objective=objective, steps=1)
+    calls = count_calls(run.gan.discriminator)
+    run._train_step()
+    assert [output.requires_grad for _, output in calls] == [True, True, True, False]
+    assert torch.equal(calls[0][0][0], calls[3][0][0])
+    assert int(run.gan.discriminator.layers[1].num_batches_tracked) == 2
+
+
+def test_a_penalty_is_computed_with_the_batchs_own_condition():
+    data = described()
+    args = {"base_channels": 4, "latent_dim": 4, "discriminator_normalization": "spectral"}
+    run = trainer(model="cgan", data=data, model_args=args, objective="non_saturating + r1(1.0)", steps=1)
+    calls = count_calls(run.gan.discriminator)
+    run._train_step()
+    vectors = data.batch(run._order.batch(0)).condition
+    assert len(calls) == 4  # real, fake, penalty, generator
+    assert all(torch.equal(inputs[1], vectors) for inputs, _ in calls)

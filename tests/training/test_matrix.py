@@ -2,9 +2,11 @@
 
 import copy
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from matrix import (
+    ARCHITECTURES,
     CONSTRAINTS,
     GENERATOR_TERMS,
     KINDS,
@@ -15,6 +17,7 @@ from matrix import (
     TRICKS,
     is_one_sentence,
     mixes_samples,
+    normalizations,
     noted,
     objective,
     prepare,
@@ -40,13 +43,9 @@ def reasons(pairing, mixes, loss, trick, penalty):
     return found
 
 
-def fitting(kind, variant=None):
+def fitting(kind):
     """Return the pairings that can be built for a kind of condition."""
-    return [
-        pairing
-        for pairing in PAIRINGS
-        if pairing.kind == kind and pairing.can_be_built and variant in (None, pairing.variant)
-    ]
+    return [pairing for pairing in PAIRINGS if pairing.kind == kind and pairing.can_be_built]
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=str)
@@ -96,11 +95,28 @@ def test_the_matrix_is_whole_and_each_outcome_occurs(record_property):
     assert OUTCOMES.total() == total
 
 
+@pytest.mark.parametrize(
+    ("discriminator", "normalization"), [(name, choice) for name in ARCHITECTURES for choice in normalizations(name)]
+)
+def test_penalties_go_with_every_normalization_but_batch_norm(discriminator, normalization):
+    pairing = next(found for kind in KINDS for found in fitting(kind) if found.discriminator == discriminator)
+    pairing = replace(pairing, further={"discriminator_normalization": normalization})
+    for penalty in PENALTIES:
+        with noted(pairing, penalty):
+            message, run = refusal(lambda penalty=penalty: pairing.trainer(objective(next(iter(LOSSES)), penalty)))
+            assert (message is not None) == (normalization == "batch"), message
+            if run:
+                assert not mixes_samples(run.gan.discriminator, pairing.kind)
+                assert not train(run)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_bf16(kind):
     trick, penalty = next(iter(TRICKS)), next(iter(PENALTIES))
     loss = next(name for name, loss in LOSSES.items() if loss.binary_targets)
-    for pairing in fitting(kind, "none"):
+    pairings = [pairing for pairing in fitting(kind) if pairing.variant == "none"]
+    assert pairings
+    for pairing in pairings:
         with noted(pairing):
             assert not train(pairing.trainer(objective(loss, trick, penalty), precision="bf16"))
 

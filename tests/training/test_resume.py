@@ -7,8 +7,10 @@ import pytest
 import tomli_w
 import torch
 from small import (
+    described,
     digest,
     lines,
+    pairs,
     pictures,
     plain_gan,
     points,
@@ -53,6 +55,30 @@ FAMILIES = {
         "data": pictures(40),
         "model_args": {**CHANNELS, "discriminator_normalization": "spectral"},
     },
+    "dcgan-with-pix2pix": {
+        "model": "dcgan",
+        "data": pictures(40),
+        "model_args": CHANNELS,
+        "discriminator": "pix2pix",
+        "discriminator_args": {"base_channels": 6, "discriminator_normalization": "spectral"},
+    },
+    "mlp-with-mlp": {
+        "data": points(classes=4),
+        "conditional": True,
+        "discriminator_args": {"discriminator_widths": [6], "discriminator_dropout": 0.3},
+    },
+    "cgan-vectors": {"model": "cgan", "data": described(), "model_args": {**CHANNELS, "conditioning": "projection"}},
+    "pix2pix-dropout": {
+        "model": "pix2pix",
+        "data": pairs(),
+        "model_args": {"base_channels": 4},
+        "objective": "non_saturating + 10 * l1",
+        "flip": True,
+        "shift": 2,
+        "discriminator_weight": 0.5,
+    },
+    "mlp-clipped": {"data": points(), "objective": "wasserstein + weight_clipping(0.05)", "discriminator_steps": 2},
+    "mlp-features": {"data": points(), "objective": "non_saturating + feature_matching"},
 }
 
 
@@ -86,6 +112,20 @@ def test_resumed_is_bit_identical_to_uninterrupted(tmp_path, whole, family, cuts
         assert prepared.images == cut * images
     prepared.fit()
     assert (digest(prepared), lines(run)) == whole(family)
+
+
+@pytest.mark.parametrize("family", ["mlp-dropout", "pix2pix-dropout"])
+def test_dropout_is_drawn_anew_each_step(family):
+    run = trainer(steps=1, **FAMILIES[family])
+    layers = [module for module in run.gan.modules() if "Dropout" in type(module).__name__]
+    assert layers
+    assert all(getattr(layer, "p", None) or layer.probability for layer in layers)
+    quiet = "discriminator_dropout" if family == "mlp-dropout" else "dropout"
+    settings = FAMILIES[family] | {"model_args": {**FAMILIES[family]["model_args"], quiet: 0.0}}
+    without = trainer(steps=1, **settings)
+    for each in (run, without):
+        each.fit()
+    assert not same(run.gan.networks.state_dict(), without.gan.networks.state_dict())
 
 
 def test_work_since_the_last_checkpoint_is_done_again_alike(tmp_path, whole):
@@ -180,6 +220,15 @@ CONFIG_EDITS = {
     "wrong type": (put("training", "batch_size", "8"), "batch_size is '8'"),
     "another argument of the trainer": (put("training", "run", "x"), "there is no setting 'run'"),
     "arguments of no use": (put("model", "args", 3), "model.args is 3"),
+    "a discriminator of no use": (put("model", "discriminator", 3), "model.discriminator is 3"),
+    "discriminator arguments of no use": (put("model", "discriminator_args", 3), "model.discriminator_args is 3"),
+    "another discriminator": (put("model", "discriminator", "dcgan"), "dcgan takes pictures"),
+    "an unknown discriminator": (put("model", "discriminator", "mlpp"), "did you mean 'mlp'"),
+    "other discriminator arguments": (
+        put("model", "discriminator_args", {"discriminator_widths": [9]}),
+        "model.discriminator_args.discriminator_widths was None and is [9]",
+    ),
+    "flips": (put("training", "flip", True), "only pictures (C, H, W) can be mirrored"),
     "an objective of no use": (put("objective", 3), "objective is 3"),
     "a source of no use": (put("data", "source", 3), "data.source is 3"),
     "objective": (put("objective", "minimax"), "objective was 'non_saturating' and is 'minimax'"),
@@ -218,6 +267,52 @@ STATE_EDITS = {
     "another optimizer": (put("optimizer_groups", "generator", [{}, {}]), "another optimizer"),
     "a stray number": (put("optimizer_numbers", {"optimizer.generator.99.step": 1}), "another optimizer"),
 }
+
+
+# Likewise, of a run whose discriminator is another architecture's.
+MIXED_EDITS = {
+    "channels": (
+        put("model", "discriminator_args", "base_channels", 5),
+        "model.discriminator_args.base_channels was 6 and is 5",
+    ),
+    "architecture": (put("model", "discriminator", "dcgan"), "dcgan: there is no setting"),
+    "none": (drop("model", "discriminator"), "dcgan: there is no setting"),
+    "no arguments": (drop("model", "discriminator_args"), "model.discriminator_args.base_channels was 6 and is 4"),
+    "size": (put("model", "discriminator_args", "image_size", 16), "takes samples of shape (1, 16, 16), and the gener"),
+    "sources": (put("model", "discriminator_args", "source_channels", 1), "is conditioned on an image of 1x8x8"),
+    "flip": (put("training", "flip", True), "training.flip was False and is True"),
+    "shift": (put("training", "shift", 1), "training.shift was 0 and is 1"),
+}
+
+
+@pytest.mark.parametrize("name", MIXED_EDITS)
+def test_an_edited_discriminator_is_refused_by_name(tmp_path, caplog, name):
+    caplog.set_level(logging.WARNING)
+    family = FAMILIES["dcgan-with-pix2pix"]
+    run = tmp_path / "run"
+    stop_at(trainer(run, **family), 1, save=True)
+    assert Trainer.resume(run, data=family["data"], progress=False).images == 16
+    change, expected = MIXED_EDITS[name]
+    edit(run, change)
+    with pytest.raises(GanzooError) as refused:
+        Trainer.resume(run, data=family["data"], progress=False)
+    assert expected in str(refused.value)
+    assert warnings_of(caplog) == []
+
+
+def test_paired_data_is_given_again(tmp_path):
+    run = tmp_path / "run"
+    stop_at(trainer(run, **FAMILIES["pix2pix-dropout"]), 1, save=True)
+    with pytest.raises(RunError, match=r"its own data; go on with .*data=\.\.\."):
+        Trainer.resume(run)
+    exchanged = pairs(channels=3)
+    with pytest.raises(GanzooError, match=r"conditioned on an image of 1x16x16, and data gives an image of 3x16x16"):
+        Trainer.resume(run, data=exchanged)
+    other = pairs()
+    other.sources[0, 0, 0, 0] ^= 1
+    with pytest.raises(RunError, match=r"data\.fingerprint was"):
+        Trainer.resume(run, data=other)
+    assert Trainer.resume(run, data=pairs()).images == 16
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,34 @@ import threading
 import tomllib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small import WIDTHS, copied, digest, lines, pictures, plain_gan, points, same, stop_at, trainer
+from small import (
+    WIDTHS,
+    copied,
+    described,
+    digest,
+    lines,
+    pairs,
+    pictures,
+    plain_gan,
+    points,
+    same,
+    stop_at,
+    trainer,
+)
 from torch import nn
 
 import ganzoo
 from ganzoo import GAN, Trainer
 from ganzoo.data.arrays import table_from_arrays
+from ganzoo.data.render import beside
 from ganzoo.data.table import Table
 from ganzoo.data.toy import RING_MODES, mode_coverage
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, RunError, UnknownNameError, WeightsError
+from ganzoo.models.condition import Condition, condition_of
 from ganzoo.training import resuming
 from ganzoo.training.step import AdversarialStep
 from ganzoo.training.trainer import CHANNELS_LAST_FROM
@@ -429,7 +445,378 @@ def test_the_finished_model_has_its_picture_in_its_card(tmp_path):
     assert "](samples.png)" in (tmp_path / "run" / "model" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("fitting", [{"conditional": True}, {"model_args": {"latent_dim": 2}}])
+@pytest.mark.parametrize(
+    "fitting",
+    [
+        {"conditional": True},
+        {"model_args": {"latent_dim": 2}},
+        {"discriminator": "mlp"},
+        {"discriminator_args": {"discriminator_widths": [4]}},
+    ],
+)
 def test_a_gan_that_is_built_is_not_fitted_to_the_data(fitting):
     with pytest.raises(InputError, match="a GAN is what it is"):
         Trainer(plain_gan(), "non_saturating", points(classes=2), images=16, **fitting)
+
+
+# Conditions of other kinds
+
+TINY = {"base_channels": 4, "latent_dim": 4}
+PIX2PIX = {"model": "pix2pix", "model_args": {"base_channels": 4}}
+
+
+def noted(run):
+    """Note each batch that the discriminator is shown."""
+    batches, compute = [], run.step.discriminator_losses
+
+    def note(batch):
+        batches.append(batch)
+        return compute(batch)
+
+    run.step.discriminator_losses = note
+    return batches
+
+
+@pytest.mark.parametrize("conditional", [None, True])
+def test_pairs_train_pix2pix(tmp_path, conditional):
+    table = pairs()
+    run = trainer(
+        tmp_path / "run", data=table, objective="non_saturating + 100 * l1", conditional=conditional, steps=3, **PIX2PIX
+    )
+    before = copied(run.gan.networks)
+    batches = noted(run)
+    gan = run.fit()
+    assert gan.condition == condition_of(gan.discriminator) == Condition.image((1, 16, 16))
+    assert gan.sample_shape == (3, 16, 16)
+    after = copied(run.gan.networks)
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert any(name.startswith("generator") for name in moved)
+    assert any(name.startswith("discriminator") for name in moved)
+    for number, batch in enumerate(batches):
+        rows = run._order.batch(number)
+        assert batch.target is batch.sample
+        assert torch.equal(batch.condition, table.normalise(table.sources[rows]))
+        assert torch.equal(batch.sample, table.normalise(table.samples[rows]))
+    for line in lines(tmp_path / "run"):
+        total = line["generator_non_saturating"] + line["generator_l1"]
+        assert line["generator_loss"] == pytest.approx(total, rel=1e-5)
+        assert 10 < line["generator_l1"] < 200
+    loaded = ganzoo.load(tmp_path / "run" / "model")
+    sources = table.normalise(table.sources[:3])
+    assert same(loaded.generator.state_dict(), gan.generator.state_dict())
+    # The trained one's weights lie in memory channel by channel, which rounds otherwise.
+    torch.testing.assert_close(loaded.translate(sources), gan.translate(sources), rtol=0, atol=1e-5)
+    assert (loaded.config.sampling.class_names, loaded.config.training["data"]) == ((), "data")
+
+
+def test_l1_alone_brings_translations_to_their_targets():
+    flat = torch.linspace(30, 220, 32).byte()[:, None, None, None].expand(32, 3, 16, 16).contiguous()
+    table = table_from_arrays(flat, sources=255 - flat[:, :1])
+    run = trainer(
+        data=table,
+        objective="0 * non_saturating + l1",
+        steps=60,
+        learning_rate=5e-3,
+        model="pix2pix",
+        model_args={"base_channels": 4, "dropout": 0.0},
+    )
+    batch = table.batch(torch.arange(32))
+
+    def distance():
+        run.gan.eval()
+        return (run.gan.translate(batch.condition) - batch.target).abs().mean().item()
+
+    before = distance()
+    run.fit()
+    assert distance() < before / 3
+
+
+def test_the_picture_of_pairs_shows_source_sample_and_target(tmp_path):
+    table = pairs(channels=3)
+    run = trainer(tmp_path / "run", data=table, steps=2, sample_every_images=16, seed=3, **PIX2PIX)
+    rows = table.batch(torch.arange(24))
+    first = run.result().sample(24, seed=3, condition=rows.condition)
+    last = run.fit().sample(24, seed=3, condition=rows.condition)
+    for name, samples in (("000000000", first), ("000000032", last)):
+        picture = np.asarray(Image.open(tmp_path / "run" / "samples" / f"{name}.png").convert("RGB"))
+        assert picture.shape == (6 * (16 + 2) + 2, 4 * (3 * 16 + 2) + 2, 3)
+        shown = beside([rows.condition, samples, rows.target])
+        expected = ((shown + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        for number in (0, 1, 5, 23):
+            top, left = (2 + (number // 4) * (16 + 2), 2 + (number % 4) * (3 * 16 + 2))
+            assert np.array_equal(picture[top : top + 16, left : left + 48], expected[number])
+    card = np.asarray(Image.open(tmp_path / "run" / "model" / "samples.png").convert("RGB"))
+    assert card.shape == picture.shape
+    assert not torch.equal(first, last)
+
+
+def test_fewer_pairs_than_a_picture_shows_are_shown_again(tmp_path):
+    trainer(tmp_path / "run", data=pairs(5), steps=1, batch_size=4, images=4, **PIX2PIX).fit()
+    picture = np.asarray(Image.open(tmp_path / "run" / "samples" / "000000000.png").convert("RGB"))
+    first, again = (picture[top : top + 16, left : left + 16] for top, left in ((2, 2), (2 + 18, 2 + 50)))
+    assert np.array_equal(first, again)  # the sixth is the first
+
+
+@pytest.mark.parametrize("conditional", [None, True])
+def test_vectors_train_cgan(tmp_path, conditional):
+    table = described()
+    run = trainer(tmp_path / "run", model="cgan", data=table, model_args=TINY, conditional=conditional, steps=3)
+    batches = noted(run)
+    gan = run.fit()
+    assert gan.condition == condition_of(gan.discriminator) == Condition.vector(3)
+    assert all(torch.equal(batch.condition, table.vectors[run._order.batch(i)]) for i, batch in enumerate(batches))
+    assert all(batch.target is None for batch in batches)
+    loaded = ganzoo.load(tmp_path / "run" / "model", discriminator=True)
+    vectors = table.vectors[:5]
+    assert torch.equal(loaded.sample(5, seed=0, condition=vectors), gan.sample(5, seed=0, condition=vectors))
+    # The picture shows the samples of the data's first vectors.
+    picture = np.asarray(Image.open(tmp_path / "run" / "model" / "samples.png"))
+    drawn = gan.draw(seed=0, condition=table.vectors[torch.arange(64) % 40])
+    assert np.array_equal(picture, np.asarray(drawn))
+
+
+def test_labels_condition_what_needs_them_and_else_only_when_asked():
+    labelled = pictures(classes=3)
+    assert trainer(model="cgan", data=labelled, model_args=TINY).gan.condition == Condition.label(3)
+    assert trainer(model="dcgan", data=labelled, model_args=TINY).gan.condition == Condition()
+    assert trainer(model="dcgan", data=labelled, model_args=TINY, conditional=False).gan.condition == Condition()
+    assert trainer(model="dcgan", data=labelled, model_args=TINY, conditional=True).gan.condition == Condition.label(3)
+    for table in (described(), pairs()):  # what it is not asked to use does no harm
+        assert trainer(model="dcgan", data=table, model_args=TINY, steps=1).fit().condition == Condition()
+
+
+@pytest.mark.parametrize("model", ["cgan", "pix2pix"])
+def test_a_needed_condition_that_the_data_lacks_is_asked_for(model):
+    kinds = {"cgan": "label or vector", "pix2pix": "image"}[model]
+    with pytest.raises(InputError) as refused:
+        trainer(model=model, data=pictures())
+    assert str(refused.value).startswith(f"{model} makes its samples from a condition ({kinds}), and data has none; ")
+    with pytest.raises(InputError, match="a conditional model was asked for, and data has no"):
+        trainer(model=model, data=pictures(), conditional=True)
+    with pytest.raises(ConfigError, match=f"the generator of {model} goes with a condition only"):
+        trainer(model=model, data=pairs(), conditional=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "kind"),
+    [
+        ("mlp", pairs(), "image"),
+        ("mlp", described(), "vector"),
+        ("dcgan", pairs(), "image"),
+        ("dcgan", described(), "vector"),
+        ("cgan", pairs(), "image"),
+        ("pix2pix", described(), "vector"),
+        ("pix2pix", pictures(classes=3), "label"),
+    ],
+)
+def test_a_condition_that_the_architecture_does_not_take_is_refused(model, data, kind):
+    asked = [True, None] if model in ("cgan", "pix2pix") else [True]
+    for conditional in asked:
+        with pytest.raises(ConfigError, match=f"the generator of {model} takes no {kind} as its condition .*; use "):
+            trainer(model=model, data=data, conditional=conditional)
+
+
+def test_a_model_of_another_condition_is_refused_with_the_data():
+    model = trainer(model="cgan", data=described(size=2), model_args=TINY).gan
+    for data, gives in ((described(), "a vector of 3 numbers"), (pictures(classes=3), "a label from 0 to 2")):
+        with pytest.raises(
+            ObjectiveError, match=f"conditioned on a vector of 2 numbers, and data gives {gives}; give data"
+        ):
+            trainer(model=model, data=data)
+    model = trainer(data=pairs(), **PIX2PIX).gan
+    with pytest.raises(ObjectiveError, match="on an image of 1x16x16, and data gives an image of 3x16x16"):
+        trainer(model=model, data=pairs(channels=3))
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_paired_terms_are_refused_without_paired_data(name):
+    objective = f"non_saturating + 100 * {name}"
+    for changes in (
+        {},
+        {"model": "cgan", "data": described(), "model_args": TINY},
+        {"model": "dcgan", "data": pairs(), "model_args": TINY},  # a generator that is not told the sources
+    ):
+        with pytest.raises(ObjectiveError) as refused:
+            trainer(objective=objective, **changes)
+        assert str(refused.value).startswith(
+            f"{name} compares each sample with its target, and only a sample made from a source has one; give paired "
+        )
+    assert trainer(objective=objective, data=pairs(), **PIX2PIX)
+
+
+# Mixing
+
+
+def test_another_discriminator_is_trained_and_written_down(tmp_path):
+    run = trainer(
+        tmp_path / "run",
+        model="dcgan",
+        data=pictures(),
+        model_args=TINY,
+        discriminator="pix2pix",
+        discriminator_args={"base_channels": 6},
+        objective="least_squares + label_smoothing(0.9)",
+        steps=2,
+    )
+    before = copied(run.gan.discriminator)
+    assert type(run.gan.discriminator).__name__ == "Pix2PixDiscriminator"
+    gan = run.fit()
+    assert not same(before, copied(gan.discriminator))
+    model = tomllib.loads((tmp_path / "run" / "config.toml").read_text())["model"]
+    assert (model["architecture"], model["discriminator"]) == ("dcgan", "pix2pix")
+    assert (model["args"]["base_channels"], model["discriminator_args"]["base_channels"]) == (4, 6)
+    loaded = ganzoo.load(tmp_path / "run" / "model", discriminator=True)
+    samples = gan.sample(4, seed=0)
+    assert torch.equal(loaded.sample(4, seed=0), samples)
+    assert torch.equal(loaded.score(samples), gan.score(samples))
+    names = {name: network.architecture for name, network in loaded.config.networks.items()}
+    assert names == {"generator": "dcgan", "discriminator": "pix2pix"}
+
+
+def test_an_equal_discriminator_is_not_written_twice(finished):
+    model = tomllib.loads((finished[0] / "config.toml").read_text())["model"]
+    assert set(model) == {"architecture", "args"}
+
+
+def test_settings_of_the_discriminator_alone():
+    run = trainer(discriminator_args={"discriminator_widths": [5]})
+    assert run.gan.discriminator.layers[0][0].out_features == 5
+    assert run.config()["model"]["discriminator_args"]["discriminator_widths"] == [5]
+    assert run.config()["model"]["args"]["discriminator_widths"] == [8]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"discriminator": "mlpp"}, "did you mean 'mlp'"),
+        ({"discriminator": "dcgan"}, "dcgan takes pictures"),
+        ({"discriminator_args": {"widths": [3]}}, "mlp: there is no setting 'widths'"),
+        ({"model": "timm", "data": pictures()}, "timm has no generator; give it as the discriminator"),
+    ],
+)
+def test_a_discriminator_that_does_not_go_is_refused_before_anything_is_written(tmp_path, changes, says):
+    with pytest.raises((ConfigError, UnknownNameError)) as refused:
+        trainer(tmp_path / "run", **changes)
+    assert says in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+# Flips
+
+
+def is_flipped(batch, sources, samples):
+    """Tell which rows of a batch are mirrored; each must be as it is or mirrored, with its source."""
+    turned = []
+    for got, source, condition, sample in zip(batch.sample, sources, batch.condition, samples, strict=True):
+        mirrored = torch.equal(got, sample.flip(-1))
+        assert mirrored or torch.equal(got, sample)
+        assert torch.equal(condition, source.flip(-1) if mirrored else source)
+        turned.append(mirrored)
+    return turned
+
+
+def test_flips_mirror_sources_and_targets_together():
+    table = pairs()
+    run = trainer(data=table, steps=4, flip=True, **PIX2PIX)
+    batches = noted(run)
+    run.fit()
+    turned = []
+    for number, batch in enumerate(batches):
+        rows = run._order.batch(number)
+        turned.append(is_flipped(batch, table.normalise(table.sources[rows]), table.normalise(table.samples[rows])))
+        assert torch.equal(batch.target, batch.sample)
+    assert 0.25 < sum(map(sum, turned)) / 64 < 0.75
+    assert len({tuple(each) for each in turned}) == 4  # drawn anew each step
+
+
+def test_flips_and_shifts_follow_the_seed():
+    changes = {"model": "dcgan", "data": pictures(), "model_args": TINY, "steps": 2, "discriminator_steps": 2}
+    runs = [trainer(**changes, **moves) for moves in ({}, {"flip": True}, {"flip": True}, {"shift": 2}, {"shift": 2})]
+    shown = []
+    for run in runs:
+        batches = noted(run)
+        torch.manual_seed(id(run) % 1000)
+        run.fit()
+        shown.append(torch.stack([batch.sample for batch in batches]))
+    plain, flipped, again, shifted, shifted_again = shown
+    assert torch.equal(flipped, again)
+    assert torch.equal(shifted, shifted_again)
+    assert digest(runs[1]) == digest(runs[2])
+    assert digest(runs[3]) == digest(runs[4])
+    assert len({digest(run) for run in runs}) == 3
+    assert not torch.equal(plain, flipped)
+    assert not torch.equal(plain, shifted)
+    turned = (flipped == plain.flip(-1)).flatten(2).all(2)  # (steps, N)
+    assert len({tuple(row) for row in turned.tolist()}) == 4  # each of the two discriminator steps draws its own
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"flip": True}, "only pictures .* can be mirrored or shifted"),
+        ({"shift": 1}, "only pictures .* can be mirrored or shifted"),
+        ({"model": "dcgan", "data": pictures(), "shift": 4}, "it takes less than half of the shorter side"),
+        ({"shift": -1}, "shift is -1"),
+        ({"flip": 1}, "flip is"),
+    ],
+)
+def test_flips_of_what_is_no_picture_are_refused(changes, says):
+    with pytest.raises(ConfigError, match=says):
+        trainer(**changes)
+
+
+# Constraints and generator terms
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_weights_are_clipped_after_each_discriminator_step(steps):
+    run = trainer(
+        objective="wasserstein + weight_clipping(0.05)", steps=3, discriminator_steps=steps, learning_rate=0.5
+    )
+    largest, updated = [], []
+
+    def size():
+        return max(parameter.detach().abs().max().item() for parameter in run.gan.discriminator.parameters())
+
+    for name in ("discriminator_losses", "generator_losses"):
+        compute = getattr(run.step, name)
+        setattr(run.step, name, lambda batch, compute=compute: largest.append(size()) or compute(batch))
+    update = run.discriminator.update
+    run.discriminator.update = lambda *args, **kwargs: (update(*args, **kwargs), updated.append(size()))[0]
+    before = copied(run.gan.generator)
+    run.fit()
+    assert len(updated) == 3 * steps
+    assert min(updated) > 0.1  # the optimizer's step leaves the box
+    assert largest[0] > 0.1  # as built
+    assert largest[1:] == [pytest.approx(0.05)] * (3 * (steps + 1) - 1)  # before each forward after the first step
+    assert size() == pytest.approx(0.05)
+    assert not same(before, copied(run.gan.generator))
+    assert max(parameter.abs().max().item() for parameter in run.gan.generator.parameters()) > 0.1  # not clipped
+
+
+def test_feature_matching_trains(tmp_path):
+    trainer(tmp_path / "run", objective="non_saturating + 0.5 * feature_matching", steps=4).fit()
+    found = lines(tmp_path / "run")
+    assert len(found) == 4
+    for line in found:
+        total = line["generator_non_saturating"] + line["generator_feature_matching"]
+        assert line["generator_feature_matching"] > 0
+        assert line["generator_loss"] == pytest.approx(total, rel=1e-5)
+        assert "discriminator_feature_matching" not in line
+
+
+def test_feature_matching_alone_brings_mean_features_together():
+    objective = "0 * non_saturating + feature_matching(layer=0)"
+    run = trainer(objective=objective, data=points(400), steps=150, batch_size=64, images=150 * 64, learning_rate=5e-3)
+    discriminator = copied(run.gan.discriminator)
+
+    def distance():
+        features = run.gan.discriminator.features
+        with torch.no_grad():
+            real = features(run.table.batch(torch.arange(400)).sample)[0].mean(0)
+            return (real - features(run.gan.sample(1000, seed=0))[0].mean(0)).norm().item()
+
+    before = distance()
+    run.fit()
+    assert same(discriminator, copied(run.gan.discriminator))  # a term of the generator's alone
+    assert distance() < before / 2
