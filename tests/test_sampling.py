@@ -353,7 +353,7 @@ def test_a_model_of_another_condition_does_not_translate(build, words, seed):
 
 
 def test_a_picture_may_be_named_by_its_path(tmp_path):
-    gan = ganzoo.create_model("pix2pix", image_size=16, base_channels=4, discriminator_depth=1)
+    gan = create_model("pix2pix", image_size=16, base_channels=4, discriminator_depth=1)
     image = Image.fromarray(torch.arange(24 * 20 * 3).reshape(20, 24, 3).to(torch.uint8).numpy())
     image.save(tmp_path / "picture.png")
     expected = gan.translate(image)
