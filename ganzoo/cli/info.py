@@ -103,7 +103,11 @@ def describe_model(source: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def format_fact(key: str, value: Any, indent: str = "") -> str:
-    """Return a fact as indented lines."""
+    """Return a fact as indented lines; metrics as a table, with how they were measured said once."""
+    if key == "metrics" and isinstance(value, list) and value:
+        from ganzoo.card import metrics_table
+
+        return "\n".join([f"{indent}{key}:", *(f"{indent}  {line}".rstrip() for line in metrics_table(value))])
     if isinstance(value, dict) and value:
         return "\n".join([f"{indent}{key}:", *(format_fact(k, v, indent + "  ") for k, v in value.items())])
     if isinstance(value, list) and value and isinstance(value[0], dict):

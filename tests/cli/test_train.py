@@ -204,6 +204,13 @@ def test_values_of_settings_are_read_as_toml_or_text():
         parse_assignments(("=1",))
 
 
+def test_info_tells_each_protocol_once():
+    output = run("info", "dcgan-mnist").output
+    assert output.count("Protocol:") == 2  # one for each judge
+    assert output.count("FCD[judge-mnist-") == 2
+    assert len(output.splitlines()) < 100
+
+
 def test_info_shows_settings_of_architectures_and_losses():
     facts = json.loads(run("info", "dcgan", "--json").output)
     assert facts["kind"] == "architecture"
