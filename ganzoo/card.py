@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.config import ModelConfig
+from ganzoo.models.condition import Condition
 
 SPDX_TO_HUB = {"CC-BY-SA-3.0": "cc-by-sa-3.0", "CC-BY-SA-4.0": "cc-by-sa-4.0", "Apache-2.0": "apache-2.0", "MIT": "mit"}
 
@@ -12,11 +13,20 @@ SPDX_TO_HUB = {"CC-BY-SA-3.0": "cc-by-sa-3.0", "CC-BY-SA-4.0": "cc-by-sa-4.0", "
 PICTURE = "samples.png"  # the card's picture, where the folder has one
 
 
-def model_card(config: ModelConfig, *, picture: bool = False) -> str:
+_USE = {
+    "none": "samples = gan.sample(16, seed=0)",
+    "label": "samples = gan.sample(16, seed=0)  # of each class in turn; labels=3 asks for one",
+    "vector": "samples = gan.sample(len(vectors), seed=0, condition=vectors)",
+    "image": "samples = gan.translate(images)  # tensors in [-1, 1], or PIL pictures of any size",
+}
+
+
+def model_card(config: ModelConfig, condition: Condition, *, picture: bool = False) -> str:
     """Return the text of a model card.
 
     Args:
         config: The saved model's config; its `training`, `metrics` and `license` fill the card.
+        condition: What the generator is conditioned on.
         picture: Show the folder's picture of samples.
     """
     network = config.networks["generator"]
@@ -25,9 +35,9 @@ def model_card(config: ModelConfig, *, picture: bool = False) -> str:
     shape = " x ".join(map(str, config.sampling.sample_shape))
     weights = str(license_.get("weights", ""))
     header = ["---", "library_name: ganzoo", "tags: [gan, pytorch]"]
-    conditional = config.sampling.class_names or network.args.get("num_classes")
-    if len(config.sampling.sample_shape) == 3 and not conditional:
-        header.append("pipeline_tag: unconditional-image-generation")
+    if len(config.sampling.sample_shape) == 3:
+        tags = {"none": "unconditional-image-generation", "image": "image-to-image"}
+        header += [f"pipeline_tag: {tags[condition.kind]}"] if condition.kind in tags else []
     if weights:
         header.append(f"license: {SPDX_TO_HUB.get(weights, 'other')}")
     lines = [*header, "---", "", f"# {title}", ""]
@@ -42,7 +52,7 @@ def model_card(config: ModelConfig, *, picture: bool = False) -> str:
         "import ganzoo",
         "",
         'gan = ganzoo.load("local-dir:.")',
-        "samples = gan.sample(16, seed=0)",
+        _USE[condition.kind],
         "```",
     ]
     if training:
@@ -52,6 +62,9 @@ def model_card(config: ModelConfig, *, picture: bool = False) -> str:
     if license_:
         lines += ["", "## Licence", "", *_table(license_)]
     lines += ["", "## Architecture", "", f"`{network.architecture}` with", "", *_table(network.args)]
+    other = config.networks.get("discriminator")
+    if other and (other.architecture, other.args) != (network.architecture, network.args):
+        lines += ["", f"Its discriminator is that of `{other.architecture}` with", "", *_table(other.args)]
     return "\n".join(lines).rstrip() + "\n"
 
 

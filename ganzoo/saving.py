@@ -12,6 +12,7 @@ import ganzoo
 from ganzoo import card, files, weights
 from ganzoo.config import ModelConfig
 from ganzoo.errors import WeightsError
+from ganzoo.models.condition import Condition, condition_of
 
 
 def save_model(
@@ -46,20 +47,22 @@ def save_model(
     described.to_json(ganzoo.__version__)  # refuses what JSON cannot say while nothing is written yet
     for file, content in contents.items():
         files.write_bytes(folder / file, content)
-    write_description(folder, described)
+    write_description(folder, described, condition_of(networks["generator"]))
 
 
-def write_description(folder: Path, config: ModelConfig) -> None:
+def write_description(folder: Path, config: ModelConfig, condition: Condition) -> None:
     """Write a model folder's card and config.json, which belong to the weights that are there.
 
     Args:
         folder: The folder.
         config: What the folder holds.
+        condition: What its generator is conditioned on.
 
     Raises:
         ConfigError: The config holds what JSON cannot say; nothing is written.
         OutputError: The folder cannot be written.
     """
     text = config.to_json(ganzoo.__version__)
-    files.write_text(folder / "README.md", card.model_card(config, picture=(folder / card.PICTURE).exists()))
+    described = card.model_card(config, condition, picture=(folder / card.PICTURE).exists())
+    files.write_text(folder / "README.md", described)
     files.write_text(folder / "config.json", text)

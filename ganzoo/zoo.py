@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "architecture_of",
+    "build_network",
     "create_loss",
     "create_model",
     "create_model_for",

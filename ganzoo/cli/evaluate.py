@@ -53,5 +53,6 @@ def evaluate(
     if record:
         folder = zoo.locate(model)
         measured = report.to_dict()["measurements"]
-        saving.write_description(folder, replace(zoo.read_config(folder), metrics=list(measured)))
+        described = replace(zoo.read_config(folder), metrics=list(measured))
+        saving.write_description(folder, described, zoo.load(model).condition)
     click.echo(report.to_json() if as_json else str(report), nl=not as_json)

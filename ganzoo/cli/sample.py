@@ -71,6 +71,12 @@ def choose_labels(gan: "GAN", labels: str | None, per_class: int | None, number:
     """
     import torch
 
+    if gan.condition.kind == "image":
+        raise InputError("this model makes pictures from pictures; use ganzoo translate")
+    if gan.condition.kind == "vector":
+        raise InputError(
+            f"this model needs {gan.condition} for each sample; use GAN.sample(..., condition=...) in Python"
+        )
     classes = gan.condition.num_classes
     if per_class is not None:
         if labels is not None:

@@ -34,7 +34,9 @@ def with_settings(command: Any) -> Any:
 @click.option("--objective", help="Such as 'non_saturating + label_smoothing(0.9)'.  [default: non_saturating]")
 @click.option("--discriminator", help="Another architecture's discriminator, such as pix2pix or timm.")
 @click.option("--data", help="A name that `ganzoo list` shows, a folder of idx files, or pairs:DIR.")
-@click.option("--split", type=click.Choice(["train", "test"]), help="Part of a folder of idx files.  [default: train]")
+@click.option(
+    "--split", type=click.Choice(["train", "test", "val"]), help="Part of a folder of data.  [default: train]"
+)
 @click.option(
     "--conditional", is_flag=True, default=None, help="Condition the networks on the data's labels, vectors or pairs."
 )
@@ -140,9 +142,12 @@ def finish(trainer: Any) -> None:
     click.echo(
         f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}", err=True
     )
-    trainer.fit()
-    model = trainer.run.model
-    click.echo(f"the model is in {model}; look at it with: ganzoo sample local-dir:{model} --out samples.png")
+    gan, model = trainer.fit(), trainer.run.model
+    command = {
+        "vector": None,
+        "image": f"ganzoo translate local-dir:{model} PICTURE --out translated",
+    }.get(gan.condition.kind, f"ganzoo sample local-dir:{model} --out samples.png")
+    click.echo(f"the model is in {model}" + (f"; look at it with: {command}" if command else ""))
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:

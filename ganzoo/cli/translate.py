@@ -21,7 +21,11 @@ from ganzoo.errors import InputError
     show_default=True,
     help="How a picture of another size becomes the model's: crop keeps its middle, pad adds white.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Draw the model's noise; without it, the same picture each time.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Draw the model's noise, the same for each picture; by default there is none.",
+)
 def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None) -> None:
     """Translate PICTURES with MODEL, a name that `ganzoo list` shows or local-dir:PATH.
 
@@ -38,6 +42,8 @@ def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, se
         name = f"{path.stem}.png"
         if name in names:
             raise InputError(f"{str(names[name])!r} and {str(path)!r} would both be written to {name}; use two folders")
+        if (out / name).resolve() == path.resolve():
+            raise InputError(f"{str(path)!r} would be overwritten by its translation; give another folder as --out")
         names[name] = path
     gan = zoo.load(model)
     shape = gan.condition.shape

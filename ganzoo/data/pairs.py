@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,8 @@ def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: b
         sides = _read(shelf, _find_files(shelf, split))
     sources, targets = reversed(sides) if reverse else sides
     kind = ("reversed-" if reverse else "") + "pairs" + ("" if split == "train" else f"@{split}")
-    name = ARCHIVE.sub("", place.absolute().name)
-    return Table(targets, sources=sources, name=name, source=f"{kind}:{os.fspath(path)}")
+    name = ARCHIVE.sub("", place.absolute().name) + ("" if split == "train" else f"-{split}")
+    return Table(targets, sources=sources, name=name, source=f"{kind}:{place.absolute()}")
 
 
 def open_pairs_text(text: str, split: str) -> Table | None:
@@ -89,7 +90,9 @@ def open_pairs_text(text: str, split: str) -> Table | None:
             f"{text!r} names no path; give 'pairs:PATH' with a folder or a tar archive of pairs of pictures"
         )
     chosen = split if parts["split"] is None else parts["split"]
-    return open_pairs(parts["path"], split=chosen, reverse=parts["reversed"] is not None)
+    table = open_pairs(parts["path"], split=chosen, reverse=parts["reversed"] is not None)
+    # Asked for by name, the training split is to be told from a held-out one wherever the data is named.
+    return replace(table, name=f"{table.name}-train") if parts["split"] == "train" else table
 
 
 def looks_like_pairs(path: Path) -> bool:
@@ -146,9 +149,7 @@ def _narrow(shelf: Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...
     there = [each for each in SPLITS if any(each in shelf.folders(place) for place in places)]
     where = str(shelf.path / missing[0])
     if there:
-        raise DataError(
-            f"{where!r} has no folder {split!r}; the splits there are: {', '.join(there)}, so use one of these"
-        )
+        raise DataError(f"{where!r} has no folder {split!r}; it has {', '.join(there)}, so use 'pairs@{there[0]}:DIR'")
     if split != "train":
         raise DataError(
             f"{where!r} has no folders named by split, so all its pictures are split 'train' and none are "

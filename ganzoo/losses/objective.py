@@ -160,7 +160,8 @@ class Objective:
         if self.penalties and any(map(_mixes_samples, discriminator.modules())):
             raise ObjectiveError(
                 f"{name_of(self.penalties[0][0])} needs each sample's own gradient, and batch norm in the "
-                "discriminator mixes samples; build it with discriminator_normalization='none', 'layer' or 'spectral'"
+                "discriminator mixes samples; build it with discriminator_normalization='none', 'layer' or 'spectral', "
+                "or from a timm backbone without batch norm"
             )
 
     def _check_targets(self) -> None:

@@ -48,7 +48,9 @@ class Subject:
             return None
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(hash_seed("untrained"))
-            return replace(self, model=zoo.create_model(network.architecture, **network.args))
+            architecture = zoo.find_architecture(network, "an untrained generator")
+            generator = zoo.build_network(architecture, "generator", network.args, network.architecture)
+        return replace(self, model=GAN({"generator": generator}, config=self.model.config).eval())
 
     @property
     def labels(self) -> Tensor | None:

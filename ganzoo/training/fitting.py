@@ -9,7 +9,10 @@ from ganzoo import plugins, randomness, zoo
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, InputError, ObjectiveError
 from ganzoo.gan import GAN
+from ganzoo.losses.objective import Objective
+from ganzoo.models.architecture import call_features
 from ganzoo.models.condition import Condition, condition_of
+from ganzoo.sampling import evaluating
 
 
 def create_gan(
@@ -48,8 +51,29 @@ def create_gan(
         return zoo.create_model_for(architecture, table.sample_shape, condition, **arguments)
 
 
+def check_features(gan: GAN, objective: Objective, table: Table) -> None:
+    """Try the terms that compare the discriminator's features, such as for a layer that it does not have.
+
+    Raises:
+        ObjectiveError: A term cannot be computed with this discriminator.
+    """
+    terms = [term for term, _ in objective.generator_terms if term.uses_features]
+    if not terms:
+        return
+    batch = table.batch(torch.arange(2) % len(table), device=gan.device)
+    with torch.no_grad(), evaluating(gan.discriminator):
+        for term in terms:
+            term.value(
+                batch.sample,
+                batch.sample,
+                batch.target,
+                batch.condition,
+                lambda samples: call_features(gan.discriminator, samples, batch.condition),
+            )
+
+
 def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
-    """Refuse data of another shape than the model's, labels that a network does not declare, and idle networks.
+    """Refuse data of another shape than the networks', a condition that it does not give, and idle networks.
 
     Args:
         gan: The networks.
@@ -65,6 +89,13 @@ def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
             f"the model makes samples of shape {gan.sample_shape}, and {table.name} has "
             f"{table.sample_shape}; build the model for this shape"
         )
+    for name, network in gan.networks.items():
+        shape = tuple(getattr(network, "sample_shape", table.sample_shape))
+        if shape != table.sample_shape:
+            raise ConfigError(
+                f"the {name} is one for samples of shape {shape}, and {table.name} has {table.sample_shape}; build it "
+                "for this shape"
+            )
     idle = [repr(name) for name in gan.networks if not name.startswith(("discriminator", "generator"))]
     if idle and not has_own_step:
         raise ConfigError(

@@ -30,7 +30,7 @@ class _Model:
 class _Data:
     source: str = ""
     hint: str = ""
-    split: Literal["train", "test"] = "train"
+    split: Literal["train", "test", "val"] = "train"
     conditional: bool = False
     fingerprint: str = ""
 

@@ -159,7 +159,8 @@ class AdversarialStep:
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         with self._autocast():
-            logits = call(self.discriminator, samples, condition)
+            # Real samples come in float32, and fakes from autocast; the discriminator shall see no difference.
+            logits = call(self.discriminator, samples.float(), condition)
         return logits.float()
 
     def _autocast(self) -> Any:

@@ -25,7 +25,7 @@ from ganzoo.training import resuming
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.ema import ExponentialMovingAverage
-from ganzoo.training.fitting import check_fit, create_gan
+from ganzoo.training.fitting import check_features, check_fit, create_gan
 from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.monitor import Monitor, check_networks
@@ -77,7 +77,7 @@ class Trainer:
             data: What `open_data` takes: a name, a folder, arrays, a dataset.
             images: The budget: how many images the discriminator is shown as real.
             run: The folder for config, log, pictures, checkpoints and model; None writes nothing.
-            split: Which part of a folder of idx files.
+            split: Which part of a folder of idx files, or of pairs.
             value_range: The lowest and highest value that float samples can take, where `data` is such samples.
             model_args: Settings of the architecture, where `model` is a name.
             discriminator: The architecture of the discriminator, where `model` is a name; None for the same.
@@ -117,6 +117,7 @@ class Trainer:
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
+        check_features(model, self.objective, self.table)
         self.notes = dict(notes or {})
         self.run = None if run is None else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM

@@ -86,7 +86,7 @@ def test_splits(tmp_path, kind, layout):
     path = place(tmp_path, kind, of("train", 3) | of("val", 2))
     assert is_right(open_pairs(path), 3)
     assert is_right(open_pairs(path, split="val"), 2)
-    with pytest.raises(DataError, match="has no folder 'test'; the splits there are: train, val"):
+    with pytest.raises(DataError, match="has no folder 'test'; it has train, val, so use 'pairs@train:DIR'"):
         open_pairs(path, split="test")
     with pytest.raises(InputError, match="no split 'all'; use 'train', 'test', 'val'"):
         open_pairs(path, split="all")
@@ -106,11 +106,13 @@ def test_the_source_opens_the_same_again(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for text in ("maps", "./maps", "~/maps", str(tmp_path / "maps")):
         table = open_data(f"pairs:{text}")
-        assert table.source == f"pairs:{text}"
+        assert table.source == f"pairs:{tmp_path / 'maps'}"
         assert open_data(table.source).fingerprint() == table.fingerprint()
         assert table.name == "maps"
     test = open_data("reversed-pairs:maps", split="test")
-    assert (len(test), test.source) == (2, "reversed-pairs@test:maps")
+    assert (len(test), test.source) == (2, f"reversed-pairs@test:{tmp_path / 'maps'}")
+    assert test.name == "maps-test"
+    assert open_data("pairs@train:maps").name == "maps-train"
     # A text that names the split opens it whatever else is asked.
     assert open_data(test.source).fingerprint() == open_data(test.source, split="train").fingerprint()
     assert open_data(test.source).fingerprint() == test.fingerprint()
@@ -219,7 +221,7 @@ WIDE = encoded(noise(9, 6, 20))
         (apart() | {f"B/x{i}.png": WIDE for i in range(5)}, r"5 of .*B' .*: 'x0', 'x1', 'x2' and others"),
         (apart() | {"A/0.jpg": WIDE}, "A' has two pictures called '0'; keep one"),
         ({"A/0.png": WIDE}, "has a folder A alone; give both A"),
-        (apart("train/") | {"A/test/0.png": WIDE}, "B' has no folder 'test'; the splits there are: train, test"),
+        (apart("train/") | {"A/test/0.png": WIDE}, "B' has no folder 'test'; it has train, test, so use 'pairs@train:DIR'"),
     ],
 )
 def test_what_cannot_be_pairs_is_named(tmp_path, kind, files, message):
