@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganzoo import plugins
-from ganzoo.errors import ConfigError, GanzooError, UnknownNameError, did_you_mean
+from ganzoo.errors import ConfigError, GanzooError, UnknownNameError, did_you_mean, given
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,6 +70,26 @@ def build_network(architecture: "Architecture", name: str, arguments: dict[str, 
     return architecture.networks[name](build_config(architecture.config_class, arguments, owner))
 
 
+def check_name(what: str, value: object) -> None:
+    """Refuse what is no name of an architecture.
+
+    Raises:
+        ConfigError: It is no text.
+    """
+    if not isinstance(value, str):
+        raise ConfigError(f"{what} is {given(value)}; it takes a name, such as 'dcgan', so choose one of 'ganzoo list'")
+
+
+def check_settings(what: str, value: object) -> None:
+    """Refuse what are no settings by name; None is.
+
+    Raises:
+        ConfigError: It is no mapping, or a name in it is no text.
+    """
+    if value is not None and not (isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
+        raise ConfigError(f"{what} is {given(value)}; it takes settings by name, such as {{'base_channels': 32}}")
+
+
 def create_model(
     architecture: str,
     *,
@@ -96,6 +116,10 @@ def create_model(
     from ganzoo.config import ModelConfig, NetworkConfig, SamplingConfig, build_config
     from ganzoo.gan import GAN
 
+    check_name("the architecture", architecture)
+    if discriminator is not None:
+        check_name("discriminator", discriminator)
+    check_settings("discriminator_args", discriminator_args)
     entry = plugins.find("architecture", architecture)
     built = architecture_of(entry)
     other = None if discriminator is None else plugins.find("architecture", discriminator)
@@ -161,8 +185,8 @@ def _other_discriminator(
         raise ConfigError(
             f"{entry.full_name} has no network 'discriminator'; it has {' and '.join(built.networks)}; choose another"
         )
-    given = "has none" if condition.kind == "none" else f"is conditioned on {condition}"
-    check_kind(built, entry.full_name, "discriminator", condition.kind, f"and the generator of {owner} {given}")
+    has = "has none" if condition.kind == "none" else f"is conditioned on {condition}"
+    check_kind(built, entry.full_name, "discriminator", condition.kind, f"and the generator of {owner} {has}")
     shape = tuple(generator.sample_shape)  # type: ignore[arg-type]
     fitting = built.arguments_for(shape, condition)
     known = {name: value for name, value in shared.items() if name in _settings(built)}

@@ -98,3 +98,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     return "; did you mean " + " or ".join(repr(match) for match in near) + "?" if near else ""
+
+
+def given(value: object) -> str:
+    """Return a value of the wrong type as messages show it, such as `'3.5' (float)`."""
+    return f"{str(value)[:100]!r} ({type(value).__name__})"

@@ -3,19 +3,21 @@
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganzoo import sampling, saving
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import to_data
-from ganzoo.errors import InputError
+from ganzoo.errors import InputError, given
 from ganzoo.models.architecture import call
 from ganzoo.models.condition import Condition, condition_of
-from ganzoo.sampling import Labels
+from ganzoo.sampling import Array, Labels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -133,7 +135,7 @@ class GAN(nn.Module):
         *,
         seed: int,
         labels: Labels | None = None,
-        condition: Tensor | None = None,
+        condition: Array | None = None,
         truncation: float | None = None,
         batch_size: int | None = None,
     ) -> Tensor:
@@ -167,7 +169,7 @@ class GAN(nn.Module):
         *,
         seed: int,
         labels: Labels | None = None,
-        condition: Tensor | None = None,
+        condition: Array | None = None,
         truncation: float | None = None,
         batch_size: int | None = None,
     ) -> Iterator[Tensor]:
@@ -179,9 +181,10 @@ class GAN(nn.Module):
         Raises:
             InputError: As `sample`.
         """
-        size = CHUNK if batch_size is None else batch_size
-        if n < 1 or size < 1:
-            raise InputError(f"{n} samples in batches of {size} were asked for; it takes at least 1 of each")
+        n, seed = sampling.whole("n", n, 1), sampling.whole("seed", seed, 0)
+        size = CHUNK if batch_size is None else sampling.whole("batch_size", batch_size, 1)
+        if truncation is not None and not isinstance(truncation, Real):
+            raise InputError(f"truncation is {given(truncation)}; it takes a positive number, such as 0.7, or None")
         each = sampling.choose_condition(self.condition, n, labels, condition)
         return sampling.draw_chunks(
             self.generator, self.latent_dim, n, seed=seed, condition=each, truncation=truncation, size=size
@@ -189,7 +192,7 @@ class GAN(nn.Module):
 
     def translate(
         self,
-        source: "Tensor | Picture | Sequence[Picture]",
+        source: "Tensor | np.ndarray[Any, Any] | Picture | Sequence[Tensor | Picture]",
         *,
         seed: int | None = None,
         batch_size: int = CHUNK,
@@ -197,8 +200,9 @@ class GAN(nn.Module):
         """Translate pictures with an image-conditioned model, in eval mode.
 
         Args:
-            source: Images (N, C, H, W) or one image (C, H, W), floating point in [-1, 1], of the size the model takes;
-                or one or several pictures of any size, PIL's or paths of files, which are stretched to it.
+            source: Images (N, C, H, W) or one image (C, H, W), a tensor or an array, floating point in [-1, 1], of the
+                size the model takes; or one or several pictures of any size, PIL's or paths of files, which are
+                stretched to it.
             seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
                 gives the same picture each time.
             batch_size: How many to translate at a time.
@@ -210,15 +214,15 @@ class GAN(nn.Module):
             InputError: The model is not conditioned on images, or the source does not fit it.
             DataError: A picture cannot be read.
         """
-        from ganzoo.data.pictures import source_from_picture
-
         if self.condition.kind != "image":
             raise InputError(f"this model takes {self.condition} as its condition, not an image; use sample")
-        channels, height, width = self.condition.shape
+        size = sampling.whole("batch_size", batch_size, 1)
+        seed = None if seed is None else sampling.whole("seed", seed, 0)
+        if isinstance(source, np.ndarray):
+            source = sampling.as_tensor("the images", source, "numbers")
         if not isinstance(source, Tensor):
-            is_one = isinstance(source, str) or not isinstance(source, Sequence)
-            pictures: list[Picture] = [source] if is_one else list(source)  # type: ignore[list-item, arg-type]
-            fitted = [source_from_picture(each, (channels, height, width), "stretch")[0] for each in pictures]
+            is_one = isinstance(source, str | bytes) or not isinstance(source, Sequence)
+            fitted = [self._source(each) for each in ([source] if is_one else source)]  # type: ignore[union-attr]
             images = torch.stack(fitted) if fitted else torch.empty(0)
             source = images[0] if is_one else images
         images = source[None] if source.dim() == 3 else source
@@ -231,10 +235,27 @@ class GAN(nn.Module):
             seed=seed,
             condition=sampling.choose_condition(self.condition, len(images), None, images),
             truncation=None,
-            size=max(1, batch_size),
+            size=size,
         )
         translated = torch.cat(list(chunks))
         return translated[0] if source.dim() == 3 else translated
+
+    def _source(self, picture: object) -> Tensor:
+        """Return one picture as the model takes it, (C, H, W)."""
+        from PIL import Image
+
+        from ganzoo.data.pictures import source_from_picture
+
+        if isinstance(picture, Tensor):
+            self.condition.check(picture[None], 1)
+            return picture.cpu()
+        if not isinstance(picture, str | os.PathLike | Image.Image):
+            raise InputError(
+                f"{given(picture)} was given to translate; it takes a tensor or an array, or PIL pictures or "
+                "paths, one or a list of them"
+            )
+        channels, height, width = self.condition.shape
+        return source_from_picture(picture, (channels, height, width), "stretch")[0]
 
     def draw(
         self,
@@ -242,7 +263,7 @@ class GAN(nn.Module):
         *,
         seed: int,
         labels: Labels | None = None,
-        condition: Tensor | None = None,
+        condition: Array | None = None,
         truncation: float | None = None,
         columns: int | None = None,
     ) -> "Image.Image":
@@ -265,6 +286,8 @@ class GAN(nn.Module):
         from ganzoo.data import render
 
         stored = self.config.sampling
+        if condition is not None:
+            condition = sampling.as_tensor("the condition", condition, "a tensor, an array or a list of numbers")
         if n is None and condition is not None and condition.dim() > len(self.condition.shape):
             n = len(condition)
         classes = self.condition.num_classes
@@ -298,6 +321,9 @@ class GAN(nn.Module):
             InputError: Samples or condition do not fit the model, or it was loaded without its discriminator.
         """
         network = self.discriminator
+        sampling.check_tensor("samples", samples)
+        if condition is not None:
+            sampling.check_tensor("the condition", condition)
         if tuple(samples.shape[1:]) != self.sample_shape:
             raise InputError(
                 f"samples have shape {tuple(samples.shape)}; this model takes (N, {str(self.sample_shape)[1:]}"

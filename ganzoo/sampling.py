@@ -1,28 +1,80 @@
 """Drawing from a generator: conditions as callers give them, and samples batch by batch."""
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganzoo import randomness
-from ganzoo.errors import InputError
+from ganzoo.errors import InputError, given
 from ganzoo.models.architecture import call
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.models.noise import drawing_noise, has_noise
 
-Labels = int | Sequence[int] | Tensor
+Array = Tensor | np.ndarray[Any, Any] | Sequence[Any]  # of numbers, as torch.as_tensor takes them
+Labels = int | Array
+INTEGERS = (
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)  # besides int64
 
 
-def choose_condition(declared: Condition, n: int, labels: Labels | None, condition: Tensor | None) -> Tensor | None:
+def whole(what: str, value: object, low: int) -> int:
+    """Return a whole number, Python's or NumPy's, as Python's.
+
+    Raises:
+        InputError: It is none, or below `low`.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{what} is {given(value)}; it takes a whole number from {low}") from None
+    if number < low:
+        raise InputError(f"{what} is {number}; it takes a whole number from {low}")
+    return number
+
+
+def as_tensor(what: str, value: object, accepted: str) -> Tensor:
+    """Return numbers, lists of them or an array as a tensor.
+
+    Raises:
+        InputError: They are none.
+    """
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # text, ragged lists, numbers beyond int64
+        raise InputError(f"{what} cannot be read: {error}; give {accepted}") from error
+
+
+def check_tensor(what: str, value: object) -> None:
+    """Refuse what is no tensor.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not isinstance(value, Tensor):
+        raise InputError(
+            f"{what}: a value of type {type(value).__name__} was given; it takes a tensor, so use torch.as_tensor"
+        )
+
+
+def choose_condition(declared: Condition, n: int, labels: Labels | None, condition: Array | None) -> Tensor | None:
     """Return the condition of each of n samples.
 
     Args:
         declared: What the generator is conditioned on.
         n: How many samples.
         labels: One label for all, or one for each; by default sample i has the label i % num_classes.
-        condition: The condition itself: one for all, or one for each.
+        condition: The condition itself, a tensor, an array or a list: one for all, or one for each.
 
     Raises:
         InputError: They do not fit what is declared, or both are given.
@@ -34,18 +86,15 @@ def choose_condition(declared: Condition, n: int, labels: Labels | None, conditi
     if declared.kind in ("vector", "image") and labels is not None:
         raise InputError(f"labels were given, and this model needs {declared} for each sample; pass condition=...")
     if labels is not None:
-        condition = _tensor(labels)
+        condition = as_tensor("labels", labels, "one whole number, or one for each sample")
+    elif condition is not None:
+        condition = as_tensor("the condition", condition, "a tensor, an array or a list of numbers")
+    if condition is not None and declared.kind == "label" and condition.dtype in INTEGERS:
+        condition = condition.long()
     if condition is not None and tuple(condition.shape) == declared.shape:
         condition = condition.expand(n, *condition.shape)  # one for all
     declared.check(condition, n)
     return condition
-
-
-def _tensor(labels: Labels) -> Tensor:
-    try:
-        return torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError) as error:  # text, ragged lists, numbers beyond int64
-        raise InputError(f"labels cannot be read: {error}; give one whole number, or one for each sample") from error
 
 
 def draw_chunks(
@@ -96,6 +145,9 @@ def generate(generator: nn.Module, latent_dim: int, latents: Tensor | None, cond
     Raises:
         InputError: They do not.
     """
+    for what, value in (("latents", latents), ("the condition", condition)):
+        if value is not None:
+            check_tensor(what, value)
     if latent_dim == 0 and latents is not None:
         raise InputError(f"latents of shape {tuple(latents.shape)} were given; this model takes None")
     if latent_dim and (latents is None or latents.dim() != 2 or latents.shape[1] != latent_dim):

@@ -1,6 +1,7 @@
 """Mixing: any generator with any discriminator, and what `create_model` makes of the settings."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -384,3 +385,21 @@ def test_a_broken_plugin_does_not_hide_which_others_would_do(site):
     with pytest.raises(ConfigError, match="the discriminator of mlp takes no image") as refused:
         mixed("pix2pix", "mlp", "image")
     assert "; use pix2pix or timm" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "says"),
+    [
+        (5, {}, r"the architecture is '5' \(int\); it takes a name"),
+        (None, {}, "the architecture is "),
+        (Path("mlp"), {}, "the architecture is "),
+        ("mlp", {"discriminator": 5}, r"discriminator is '5' \(int\); it takes a name"),
+        ("mlp", {"discriminator_args": "x"}, r"discriminator_args is 'x' \(str\); it takes settings by name"),
+        ("mlp", {"discriminator_args": []}, "discriminator_args is "),
+        ("mlp", {"discriminator_args": {1: 2}}, "discriminator_args is "),
+    ],
+    ids=str,
+)
+def test_names_and_settings_of_another_type_are_refused(architecture, arguments, says):
+    with pytest.raises(ConfigError, match=says):
+        create_model(architecture, **arguments)

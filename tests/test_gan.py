@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -81,13 +82,13 @@ def test_iter_samples_gives_the_same_batch_by_batch():
 
 
 def test_iter_samples_refuses_before_the_first_batch():
-    with pytest.raises(InputError, match="0 samples"):
+    with pytest.raises(InputError, match="n is 0; it takes a whole number from 1"):
         mlp().iter_samples(0, seed=1)
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(0, None), (-1, None), (3, 0), (3, -2)])
 def test_at_least_one_sample_and_one_a_batch(n, batch_size):
-    with pytest.raises(InputError, match="it takes at least 1 of each"):
+    with pytest.raises(InputError, match="it takes a whole number from 1"):
         mlp().sample(n, seed=0, batch_size=batch_size)
 
 
@@ -163,7 +164,7 @@ def test_one_label_serves_for_all():
 
 @pytest.mark.parametrize(
     "labels",
-    [3, -1, [0, 1], [0, 1, 2, 3], [0.0, 1.0, 2.0], 1.5, True, torch.zeros(3, 1).long(), torch.zeros(3).int(), []],
+    [3, -1, [0, 1], [0, 1, 2, 3], [0.0, 1.0, 2.0], 1.5, True, torch.zeros(3, 1).long(), torch.zeros(3).int() - 1, []],
 )
 def test_labels_that_do_not_fit_are_refused(labels):
     with pytest.raises(InputError, match="labels"):
@@ -442,3 +443,67 @@ def test_plain_modules_cannot_be_saved_for_others(tmp_path):
     with pytest.raises(WeightsError, match="generator cannot be saved for others: plain modules are in no registry"):
         gan.save_pretrained(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+# arguments of another type
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"n": "4"}, r"n is '4' \(str\); it takes a whole number from 1"),
+        ({"n": 4.5}, "n is '4.5'"),
+        ({"seed": 1.5}, r"seed is '1.5' \(float\); it takes a whole number from 0"),
+        ({"seed": None}, "seed is 'None'"),
+        ({"seed": "a"}, "seed is 'a'"),
+        ({"seed": -1}, "seed is -1; it takes a whole number from 0"),
+        ({"batch_size": "a"}, "batch_size is 'a'"),
+        ({"truncation": "x"}, r"truncation is 'x' \(str\); it takes a positive number"),
+        ({"condition": "x"}, "the condition cannot be read: .*; give a tensor, an array or a list of numbers"),
+        ({"condition": {}}, "the condition cannot be read"),
+        ({"condition": [[1.0], [1.0, 2.0]]}, "the condition cannot be read"),
+    ],
+    ids=str,
+)
+def test_samples_are_asked_for_with_numbers(changes, says):
+    arguments = {"n": 2, "seed": 0} | changes
+    for ask in (mlp(num_classes=3).sample, mlp(num_classes=3).draw):
+        if ask.__name__ == "draw" and "batch_size" in changes:
+            continue
+        with pytest.raises(InputError, match=says):
+            ask(**arguments)
+
+
+def test_numpys_whole_numbers_are_whole_numbers():
+    gan = mlp()
+    assert torch.equal(
+        gan.sample(np.int64(3), seed=np.uint8(5), batch_size=np.int32(2)), gan.sample(3, seed=5, batch_size=2)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_labels_of_any_integers_are_labels(dtype):
+    gan, expected = mlp(num_classes=3), mlp(num_classes=3).sample(2, seed=0, labels=[2, 0])
+    labels = torch.tensor([2, 0]).to(getattr(torch, dtype))
+    for given in (labels, labels.numpy()):
+        assert torch.equal(gan.sample(2, seed=0, labels=given), expected)
+        assert torch.equal(gan.sample(2, seed=0, condition=given), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
+def test_labels_of_no_integers_are_refused(dtype):
+    with pytest.raises(InputError, match=r"expected .* torch\.int64"):
+        mlp(num_classes=3).sample(2, seed=0, labels=torch.ones(2, dtype=dtype))
+
+
+@pytest.mark.parametrize("value", [[1], np.zeros((1, 1, 4, 4)), "x", 5], ids=["list", "array", "text", "number"])
+def test_score_and_generate_take_tensors(value):
+    gan = mlp(num_classes=3)
+    with pytest.raises(InputError, match=r"samples: a value of type \w+ was given; it takes a tensor"):
+        gan.score(value)
+    with pytest.raises(InputError, match=r"the condition: a value of type \w+ was given; it takes a tensor"):
+        gan.score(torch.zeros(1, 1, 4, 4), value)
+    with pytest.raises(InputError, match=r"latents: a value of type \w+ was given; it takes a tensor"):
+        gan.generate(value)
+    with pytest.raises(InputError, match=r"the condition: a value of type \w+ was given; it takes a tensor"):
+        gan.generate(torch.zeros(1, 6), value)

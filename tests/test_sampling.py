@@ -102,6 +102,13 @@ def test_labels_may_be_given_as_the_condition():
         gan.sample(2, seed=0, condition=torch.tensor([3, 3]))
 
 
+@pytest.mark.parametrize("declared", DECLARED, ids=str)
+def test_a_condition_may_be_an_array_or_a_list(declared):
+    gan, condition = echo(declared), given(declared, 3)
+    for same in (condition.numpy(), condition.tolist()):
+        assert torch.equal(gan.sample(3, seed=0, condition=same), gan.sample(3, seed=0, condition=condition))
+
+
 @pytest.mark.parametrize("declared", [Condition(), Condition.label(3), *DECLARED], ids=str)
 def test_labels_and_condition_together_are_refused(declared):
     condition = given(Condition.vector(4), 3)
@@ -329,6 +336,14 @@ def test_what_cannot_be_translated_is_refused():
         (torch.zeros(2, 1, 3, 16, 16), r"the condition has shape \(2, 1, 3, 16, 16\)"),
         (pictures(3)[:0], "there is no picture to translate; give at least one"),
         ([], "there is no picture to translate; give at least one"),
+        (None, r"'None' \(NoneType\) was given to translate; it takes a tensor or an array, or PIL pictures or paths"),
+        (5, r"'5' \(int\) was given to translate"),
+        (b"", r"\(bytes\) was given to translate"),
+        ({}, r"\(dict\) was given to translate"),
+        ([5], r"'5' \(int\) was given to translate"),
+        (np.zeros((3, 16, 16), dtype=np.uint8), "dtype torch.uint8; expected"),
+        (np.array([None]), "the images cannot be read"),
+        ([pictures(1)[0], torch.zeros(3, 8, 8)], r"the condition has shape \(1, 3, 8, 8\)"),
     ):
         with pytest.raises(InputError, match=says):
             gan.translate(source)
@@ -350,6 +365,23 @@ def test_a_model_of_another_condition_does_not_translate(build, words, seed):
         with pytest.raises(InputError) as refused:
             gan.translate(source, seed=seed)
         assert str(refused.value) == f"this model takes {words} as its condition, not an image; use sample"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"batch_size": "a"}, "batch_size is 'a'"), ({"batch_size": 0}, "batch_size is 0"), ({"seed": -1}, "seed is -1")],
+)
+def test_translate_takes_whole_numbers(changes, says):
+    with pytest.raises(InputError, match=says):
+        pix2pix().translate(pictures(2), **changes)
+
+
+def test_arrays_and_lists_of_tensors_are_translated():
+    gan, sources = pix2pix(), pictures(3)
+    expected = gan.translate(sources)
+    assert torch.equal(gan.translate(sources.numpy()), expected)
+    assert torch.equal(gan.translate(list(sources)), expected)
+    assert gan.translate(sources[0].double().numpy()).shape == (1, 16, 16)
 
 
 def test_a_picture_may_be_named_by_its_path(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import ConfigError
+from ganzoo.losses.checks import check_numbers
 from ganzoo.losses.term import LabelTrick
 
 
@@ -20,6 +21,7 @@ class LabelFlip(LabelTrick):
     probability: float = 0.05
 
     def __post_init__(self) -> None:
+        check_numbers("label_flip", probability=self.probability)
         if not 0 <= self.probability < 0.5:
             raise ConfigError(
                 f"label_flip: probability is {self.probability}; it takes 0 up to below 0.5, such as 0.05"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import ConfigError
+from ganzoo.losses.checks import check_numbers
 from ganzoo.losses.term import LabelTrick
 
 
@@ -22,6 +23,7 @@ class LabelNoise(LabelTrick):
     high: float = 1.0
 
     def __post_init__(self) -> None:
+        check_numbers("label_noise", low=self.low, high=self.high)
         if not (0 <= self.low <= self.high and math.isfinite(self.high)):
             raise ConfigError(
                 f"label_noise: the targets are {self.low} to {self.high}; it takes 0 <= low <= high, such as 0.7 to 1.0"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import ConfigError
+from ganzoo.losses.checks import check_numbers
 from ganzoo.losses.term import LabelTrick
 
 
@@ -20,6 +21,7 @@ class LabelSmoothing(LabelTrick):
     real_target: float = 0.9
 
     def __post_init__(self) -> None:
+        check_numbers("label_smoothing", real_target=self.real_target)
         if not 0 < self.real_target <= 1:
             raise ConfigError(
                 f"label_smoothing: real_target is {self.real_target}; it takes above 0 up to 1, such as 0.9"

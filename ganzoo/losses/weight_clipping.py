@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ganzoo.errors import ConfigError
+from ganzoo.losses.checks import check_numbers
 from ganzoo.losses.term import Constraint
 
 
@@ -21,6 +22,7 @@ class WeightClipping(Constraint):
     limit: float = 0.01
 
     def __post_init__(self) -> None:
+        check_numbers("weight_clipping", limit=self.limit)
         if not 0 < self.limit < math.inf:
             raise ConfigError(f"weight_clipping: limit is {self.limit}; it takes a number above 0, such as 0.01")
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from ganzoo import zoo
 from ganzoo.data.loading import Data
-from ganzoo.errors import InputError, UnknownNameError, did_you_mean
+from ganzoo.errors import InputError, UnknownNameError, did_you_mean, given
 from ganzoo.gan import GAN
 from ganzoo.metrics.cache import cached
 from ganzoo.metrics.drawing import Subject, architecture_name
@@ -18,6 +18,7 @@ from ganzoo.metrics.points import measure_points
 from ganzoo.metrics.protocol import describe
 from ganzoo.metrics.reference import Reference, open_reference, split_parts
 from ganzoo.metrics.report import Measurement, Protocol, Report
+from ganzoo.sampling import whole
 
 PICTURES, POINTS = 10_000, 2_500  # samples drawn by default: MNIST's test split has as many, PacGAN drew as many
 
@@ -60,6 +61,8 @@ def evaluate(
         MissingExtraError: torch-fidelity is not installed, which pictures need.
         SourceError: A model or Inception's weights cannot be found.
     """
+    samples = None if samples is None else whole("samples", samples, 1)
+    seed = whole("seed", seed, 0)
     wanted = _checked(METRICS if metrics is None else metrics)
     reference = open_reference(data)
     if (gan := model if isinstance(model, GAN) else zoo.load(model)).condition.kind == "image":
@@ -81,7 +84,7 @@ def _name(model: GAN | str | os.PathLike[str]) -> str:
 
 def _evaluate_pairs(name: str, model: GAN, reference: Reference, samples: int | None) -> Report:
     data = reference.test
-    subject = Subject(model, data, min(samples or len(data), len(data)), 0)
+    subject = Subject(model, data, len(data) if samples is None else min(samples, len(data)), 0)
     values = measure_pairs(model, data, subject.samples)
     untrained = subject.untrained
     ceiling = None if untrained is None else measure_pairs(untrained.model, data, subject.samples)
@@ -153,6 +156,9 @@ def _evaluate_points(name: str, subject: Subject, reference: Reference) -> Repor
 
 def _checked(metrics: Collection[str]) -> tuple[str, ...]:
     """Return the names in one order, or refuse an unknown one."""
+    is_list = isinstance(metrics, Collection) and not isinstance(metrics, str)
+    if not (is_list and all(isinstance(name, str) for name in metrics)):
+        raise InputError(f"metrics is {given(metrics)}; it takes a list of names, of {', '.join(METRICS)}")
     for name in metrics:
         if name not in METRICS:
             raise UnknownNameError(

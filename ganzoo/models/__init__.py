@@ -43,6 +43,7 @@ def ganzoo_register(registry: "Registry") -> None:
     )
     for name, architecture, data, summary in (
         ("cgan-fashion", "cgan", "Fashion-MNIST", "articles of clothing of the kind asked for, 28x28"),
+        ("cgan-mnist", "cgan", "MNIST", "handwritten digits of the kind asked for, 28x28"),
         ("dcgan-fashion", "dcgan", "Fashion-MNIST", "articles of clothing, 28x28"),
         ("dcgan-mnist", "dcgan", "MNIST", "handwritten digits, 28x28"),
         ("mlp-gaussian", "mlp", "gaussian-1d", "numbers from a normal distribution"),

@@ -56,6 +56,11 @@ class CGANConfig:
                 raise ConfigError(
                     f"cgan: {name} is {getattr(self, name)}; it takes a whole number from {low} to {2**16}"
                 )
+        if self.latent_dim + self._generator_width > 2**16:
+            raise ConfigError(
+                f"cgan: latent_dim is {self.latent_dim}, and the generator takes {self._generator_width} numbers of "
+                f"the condition beside it; together they take at most {2**16}, so choose a smaller latent_dim"
+            )
         try:
             self.generator_trunk(), self.discriminator_trunk()
         except ConfigError as error:  # their settings are this config's
@@ -71,10 +76,13 @@ class CGANConfig:
         """How many numbers the condition is as a row."""
         return self.num_classes or self.condition_dim
 
+    @property
+    def _generator_width(self) -> int:
+        return self.embedding_dim if self.generator_conditioning == "embedding" else self.condition_width
+
     def generator_trunk(self) -> DCGANConfig:
         """Return the config of the generator's convolutions, whose latent has the condition appended."""
-        width = self.embedding_dim if self.generator_conditioning == "embedding" else self.condition_width
-        return self._trunk(latent_dim=self.latent_dim + width, generator_hidden=self.generator_hidden)
+        return self._trunk(latent_dim=self.latent_dim + self._generator_width, generator_hidden=self.generator_hidden)
 
     def discriminator_trunk(self) -> DCGANConfig:
         """Return the config of the discriminator's convolutions, without what is done to the condition."""

@@ -1,18 +1,45 @@
 """A model and its data: building the one for the other, and refusing what does not go together."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from ganzoo import plugins, randomness, zoo
+from ganzoo.building import check_settings
 from ganzoo.data.table import Table
-from ganzoo.errors import ConfigError, InputError, ObjectiveError
+from ganzoo.errors import ConfigError, InputError, ObjectiveError, given
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.models.architecture import call_features
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.sampling import evaluating
+
+
+def check_arguments(model: object, arguments: object, conditional: object, run: object) -> None:
+    """Refuse arguments of a run that are of another type, before anything is read.
+
+    Args:
+        model: A GAN, or the name of an architecture.
+        arguments: Settings of the architecture by name, or None.
+        conditional: Yes, no or None.
+        run: The run's folder, or None.
+
+    Raises:
+        InputError: The model, `conditional` or the folder is of another type.
+        ConfigError: The settings are.
+    """
+    if not isinstance(model, str | GAN):
+        raise InputError(
+            f"the model is {given(model)}; it takes the name of an architecture, such as 'dcgan', or "
+            "ganzoo.GAN(generator=..., discriminator=...)"
+        )
+    check_settings("model_args", arguments)
+    if not isinstance(conditional, bool | None):
+        raise InputError(f"conditional is {given(conditional)}; it takes True, False or None")
+    if not isinstance(run, str | os.PathLike | None):
+        raise InputError(f"run is {given(run)}; it takes the path of a folder, or None to write nothing")
 
 
 def create_gan(
@@ -43,7 +70,9 @@ def create_gan(
                 "give data with labels, vectors or pairs as it needs"
             )
     if conditional and table.condition.kind == "none":
-        raise InputError(f"a conditional model was asked for, and {table.name} has no labels; give labelled data")
+        raise InputError(
+            f"a conditional model was asked for, and {table.name} has no labels, vectors or pairs; give data with them"
+        )
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the caller's CUDA cards too; weights are drawn on the processor.
         torch.default_generator.manual_seed(randomness.hash_seed(seed, "weights"))

@@ -25,7 +25,7 @@ from ganzoo.training import resuming
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.ema import ExponentialMovingAverage
-from ganzoo.training.fitting import check_features, check_fit, create_gan
+from ganzoo.training.fitting import check_arguments, check_features, check_fit, create_gan
 from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.monitor import Monitor, check_networks
@@ -96,6 +96,7 @@ class Trainer:
                 given with a GAN that is built already.
             ObjectiveError: The objective cannot be read, or does not go with model and data.
         """
+        check_arguments(model, model_args, conditional, run)
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
         self.table = open_data(data, split=split, value_range=value_range)
         self.split = split

@@ -6,6 +6,7 @@ import pytest
 from registered import terms
 
 from ganzoo import plugins
+from ganzoo.errors import ConfigError
 from ganzoo.losses.objective import Objective, name_of
 from ganzoo.losses.parsing import parse
 from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty
@@ -50,3 +51,13 @@ def test_a_term_has_its_own_file_whose_first_line_names_it_and_its_source(name):
     assert first.startswith(f"`{name}`: ")
     assert entry.paper.split(",")[0].split(" et al.")[0].split(" and ")[0] in first
     assert entry.summary
+
+
+@pytest.mark.parametrize("value", ["x", None, True, [1.0]], ids=str)
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name in TERMS for field in fields(TERMS[name])])
+def test_a_field_takes_numbers_only(name, field, value):
+    with pytest.raises(ConfigError, match=f"{name}: {field.name} is .*; it takes a"):
+        replace(TERMS[name], **{field.name: value})
+    if field.type is int:
+        with pytest.raises(ConfigError, match="it takes a whole number"):
+            replace(TERMS[name], **{field.name: 1.5})

@@ -87,6 +87,9 @@ def test_what_cannot_be_compared_is_refused():
         evaluate(gan, Table(pairs().samples))
     with pytest.raises(InputError, match="take no metrics and no features"):
         evaluate(gan, pairs(), features="judge-mnist")
+    for samples in (-5, 0, "5"):
+        with pytest.raises(InputError, match=r"samples is .* it takes a whole number from 1"):
+            evaluate(gan, pairs(), samples=samples)
     small = Table(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), sources=torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
     with pytest.raises(InputError, match=r"makes samples of shape \(3, 16, 16\), but data has \(3, 8, 8\)"):
         evaluate(gan, small)

@@ -313,6 +313,7 @@ ONE_OF = "exactly one of them takes a number above 0: num_classes for labels, co
         ({"num_classes": 3, "image_size": 27}, "the nearest valid sizes are 28x28 and 24x24"),
         ({"num_classes": 3, "latent_dim": 0}, "cgan: latent_dim is 0"),
         ({"num_classes": 3, "latent_dim": -5}, "cgan: latent_dim is -5"),
+        ({"num_classes": 3, "latent_dim": 2**16}, "cgan: latent_dim is 65536, and the generator takes 50 numbers of"),
         ({"num_classes": 3, "channels": 0}, "channels is 0; it takes a whole number from 1 to 4"),
         ({"num_classes": 3, "base_channels": 0}, "base_channels is 0"),
         ({"num_classes": 3, "discriminator_hidden": -1}, "discriminator_hidden is -1"),

@@ -2,6 +2,7 @@ import fcntl
 import threading
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -293,7 +294,7 @@ def test_the_objective_is_checked_with_every_discriminator():
 
 
 def test_a_conditional_model_needs_labels():
-    with pytest.raises(InputError, match="ring has no labels"):
+    with pytest.raises(InputError, match="ring has no labels, vectors or pairs; give data with them"):
         trainer(conditional=True)
 
 
@@ -306,12 +307,31 @@ def test_a_conditional_model_needs_labels():
         ({"objective": "label_smoothing(0.9)"}, ObjectiveError),
         ({"model_args": {"widths": [3]}}, ConfigError),
         ({"learning_rat": 0.1}, ConfigError),
+        ({"discriminator": 5}, ConfigError),
+        ({"discriminator_args": "x"}, ConfigError),
     ],
 )
 def test_refused_before_anything_is_written(tmp_path, changes, error):
     with pytest.raises(error):
         trainer(tmp_path / "run", **changes)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        *(({"model": model}, InputError, "the model is ") for model in (5, None, Path("mlp"), nn.Linear(2, 2))),
+        ({"model_args": "x"}, ConfigError, r"model_args is 'x' \(str\); it takes settings by name"),
+        ({"model_args": {1: 2}}, ConfigError, "model_args is "),
+        ({"run": 5}, InputError, r"run is '5' \(int\); it takes the path of a folder"),
+        ({"conditional": "yes"}, InputError, r"conditional is 'yes' \(str\); it takes True, False or None"),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_type_are_refused(changes, error, says):
+    arguments = {"model": "mlp", "objective": "non_saturating", "data": "ring", "images": 64} | changes
+    with pytest.raises(error, match=says):
+        Trainer(**arguments)
 
 
 # Learning
