@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from ganzoo.data.pairs import open_pairs
 
 COLUMNS = ("hexcode", "emoji", "annotation", "group", "subgroup", "author", "split_group")
