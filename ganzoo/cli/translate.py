@@ -29,7 +29,7 @@ from ganzoo.errors import InputError
 def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None) -> None:
     """Translate PICTURES with MODEL, a name that `ganzoo list` shows or local-dir:PATH.
 
-    Example: ganzoo translate pix2pix-openmoji outline.png --out colours
+    Example: ganzoo translate local-dir:runs/facades/model front.png --out translated
     """
     from tqdm import tqdm
 
