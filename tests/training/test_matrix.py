@@ -135,5 +135,5 @@ def test_each_further_term_trains_with_each_loss_or_is_refused_for_want_of_pairs
                 assert not train(run)
             else:
                 assert name in message
-                assert "the data" in message
+                assert "paired data" in message
                 assert is_one_sentence(message)
