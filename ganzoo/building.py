@@ -113,7 +113,7 @@ def create_model(
         ConfigError: A setting is unknown, of the wrong type or out of range, an architecture has no such network, or
             generator and discriminator do not go together.
     """
-    from ganzoo.config import ModelConfig, NetworkConfig, SamplingConfig, build_config
+    from ganzoo.config import ModelConfig, SamplingConfig, build_config
     from ganzoo.gan import GAN
 
     check_name("the architecture", architecture)
@@ -135,9 +135,7 @@ def create_model(
         _check_known(arguments, (entry, other))
         own = {name: value for name, value in arguments.items() if name in _settings(built)}
     config = build_config(built.config_class, own, entry.full_name)
-    described = NetworkConfig(
-        architecture=entry.full_name, args=_plain(asdict(config)), provider=plugins.provider_dict(entry)
-    )
+    described = _describe(entry, config)
     networks = {
         name: build(config) for name, build in built.networks.items() if other is None or name != "discriminator"
     }
@@ -177,7 +175,7 @@ def _other_discriminator(
     Raises:
         ConfigError: The two do not go together, or a setting is refused.
     """
-    from ganzoo.config import NetworkConfig, build_config
+    from ganzoo.config import build_config
     from ganzoo.models.condition import condition_of
 
     built, condition = architecture_of(entry), condition_of(generator)
@@ -203,10 +201,15 @@ def _other_discriminator(
             f"the discriminator of {entry.full_name} takes samples of shape {network.sample_shape}, and the generator "
             f"of {owner} makes {shape}; leave the size out of discriminator_args"
         )
-    description = NetworkConfig(
-        architecture=entry.full_name, args=_plain(asdict(config)), provider=plugins.provider_dict(entry)
-    )
-    return network, description
+    return network, _describe(entry, config)
+
+
+def _describe(entry: "Entry", config: Any) -> "NetworkConfig":
+    """Return what config.json says of a network that is built from a config."""
+    from ganzoo.config import NetworkConfig
+
+    args = _plain(asdict(config))
+    return NetworkConfig(architecture=entry.full_name, args=args, provider=plugins.provider_dict(entry))
 
 
 def check_kind(architecture: "Architecture", owner: str, network: str, kind: str, why: str) -> None:

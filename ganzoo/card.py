@@ -45,7 +45,8 @@ def model_card(config: ModelConfig, condition: Condition, *, picture: bool = Fal
         f"A generator of samples {shape} (`{network.architecture}`), made with ganzoo (`pip install torch-ganzoo`)."
     )
     if picture:
-        lines += ["", f"![samples, not picked: seed 0]({PICTURE})"]
+        shown = "source, sample and target of the first training pairs" if condition.kind == "image" else "samples"
+        lines += ["", f"![{shown}, not picked: seed 0]({PICTURE})"]
     lines += [
         "",
         "```python",

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.errors import ConfigError
-from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
+from ganzoo.models.architecture import Architecture, Discriminator, Generator
+from ganzoo.models.condition import Condition, as_rows
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 VALID_SIDES = sorted({base * 2**k for base in (4, 5, 6, 7) for k in range(1, 7) if base * 2**k <= LARGEST_SIDE})
@@ -142,8 +142,7 @@ class DCGANGenerator(Generator):
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map latents (N, latent_dim) and labels (N,) to pictures (N, channels, height, width)."""
         if self.condition.kind == "label" and condition is not None:
-            one_hot = F.one_hot(condition, self.condition.num_classes)
-            latent = torch.cat([latent, one_hot.to(latent.dtype)], dim=1)
+            latent = torch.cat([latent, as_rows(condition, self.condition, latent.dtype)], dim=1)
         pictures: Tensor = self.layers(self.project(self.hidden(latent)).unflatten(1, self.base_shape))
         return pictures
 
@@ -196,7 +195,7 @@ class DCGANDiscriminator(Discriminator):
         """Return the output (N, C, h, w) of each block."""
         hidden = sample
         if self.condition.kind == "label" and condition is not None:
-            planes = F.one_hot(condition, self.condition.num_classes).to(sample.dtype)[:, :, None, None]
+            planes = as_rows(condition, self.condition, sample.dtype)[:, :, None, None]
             hidden = torch.cat([sample, planes.expand(-1, -1, *sample.shape[2:])], dim=1)
         outputs = []
         for block in self.blocks:

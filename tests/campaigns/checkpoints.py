@@ -153,6 +153,7 @@ def soak(folder, minutes, every):
         "rss_mb": [round(sizes[0], 1), round(sizes[-1], 1)],
         "rss_mb_range": [round(end(low["rss_mb"] for low in settled), 1) for end in (min, max)],
         "rss_mb_each_minute": [round(size, 2) for size in sizes],
+        "rss_mb_per_hour": round(slope([low["hours"] for low in lows], sizes), 2),
         "rss_mb_largest_step": round(step, 2),
         "rss_mb_per_hour_besides": round(rate, 2),
         **steady,
