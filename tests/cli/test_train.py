@@ -64,6 +64,13 @@ def test_a_recipe_names_the_discriminator_and_options_replace_it(here):
     assert [config.training.get("recipe") for config in found] == ["mine", None]
 
 
+def test_an_unknown_recipe_is_refused_with_the_near_match(here):
+    result = run("train", "--recipe", "mlp-rng", "--run", "r")
+    assert result.exit_code == 2
+    assert "there is no recipe 'mlp-rng'; did you mean 'mlp-ring'" in result.output
+    assert not (here / "r").exists()
+
+
 def test_a_recipe_file_is_followed_and_options_replace_it(here):
     (here / "mine.toml").write_text(
         'objective = "minimax + label_smoothing(0.8)"\n[model]\narchitecture = "mlp"\n'
