@@ -65,6 +65,29 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def cache_folder() -> Path:
+    """Return where lies what can be made again; it need not exist.
+
+    That is `$GANZOO_CACHE`, or else `ganzoo` under `$XDG_CACHE_HOME` or `~/.cache`.
+    """
+    chosen = os.environ.get("GANZOO_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "ganzoo"
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether another process has this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
+
+
 def sha256(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's content as 64 hex digits."""
     with Path(path).open("rb") as file:

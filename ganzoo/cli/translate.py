@@ -16,10 +16,11 @@ from ganzoo.errors import InputError
 )
 @click.option(
     "--resize",
-    type=click.Choice(["stretch", "crop", "pad"]),
+    type=click.Choice(["stretch", "crop", "pad", "nearest"]),
     default="stretch",
     show_default=True,
-    help="How a picture of another size becomes the model's: crop keeps its middle, pad adds white.",
+    help="How a picture of another size becomes the model's: crop keeps its middle, pad adds white, nearest "
+    "suits pixel art.",
 )
 @click.option(
     "--seed",
@@ -34,8 +35,9 @@ def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, se
     from tqdm import tqdm
 
     from ganzoo import zoo
-    from ganzoo.data.pictures import Resize, source_from_picture
+    from ganzoo.data.pictures import source_from_picture
     from ganzoo.data.render import picture, save_png
+    from ganzoo.data.resizing import Resize
 
     names: dict[str, Path] = {}
     for path in pictures:

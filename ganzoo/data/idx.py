@@ -87,6 +87,11 @@ def open_idx_folder(folder: str | os.PathLike[str], split: str = "train") -> Tab
     return open_idx_images(found[0])
 
 
+def has_idx_files(folder: str | os.PathLike[str]) -> bool:
+    """Tell whether `open_idx_folder` finds pictures of any split in a folder."""
+    return any(_find_images(Path(folder), split) for split in SPLITS)
+
+
 def open_idx_images(path: str | os.PathLike[str]) -> Table:
     """Open an idx file of pictures, and the labels that lie beside it under the matching name.
 

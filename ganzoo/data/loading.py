@@ -1,4 +1,4 @@
-"""What the data given to a trainer means: a name, a folder, arrays, or a dataset."""
+"""What the data given to a trainer means: a name, a folder, a file, arrays, or a dataset."""
 
 import os
 from collections.abc import Mapping
@@ -12,9 +12,13 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ganzoo import plugins
 from ganzoo.data.arrays import Array, ValueRange, table_from_arrays, table_from_tuple
+from ganzoo.data.collection import open_pictures_text, open_plain
 from ganzoo.data.datasets import MapStyle, table_from_dataset
-from ganzoo.data.idx import open_idx_folder, open_idx_images
-from ganzoo.data.pairs import looks_like_pairs, open_pairs_text
+from ganzoo.data.downloads import open_torchvision_text
+from ganzoo.data.idx import has_idx_files, open_idx_folder, open_idx_images
+from ganzoo.data.npz import open_npz
+from ganzoo.data.pairs import open_pairs_text
+from ganzoo.data.shelves import ARCHIVE
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, UnknownNameError
 
@@ -31,14 +35,21 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
             - the name of a registered data set, such as `"ring"`. It wins over a folder of the same name in the
               working directory: write `"./ring"` for the folder;
             - the path of a folder of idx files, or of one pictures file in it;
-            - `"pairs:PATH"`, pairs of pictures in a folder or a tar archive, or `"reversed-pairs:PATH"`, the same with
-              sources and targets exchanged; see `open_pairs`. `"pairs@test:PATH"` names the split in the text, so that
+            - the path of a folder of pictures, or of a tar or zip archive of such, read with the defaults of
+              `open_pictures`; `"pictures,image_size=64,mode=RGB:PATH"` states options, which
+              `ganzoo.data.options.PictureOptions` lists;
+            - the path of a .npz file; see `ganzoo.data.npz`;
+            - `"pairs:PATH"`, pairs of pictures in a folder or an archive, or `"reversed-pairs:PATH"`, the same with
+              sources and targets exchanged; see `open_pairs`;
+            - `"torchvision:NAME"` with MNIST, FashionMNIST or CIFAR10, or `"torchvision:FOLDER/NAME"`;
+            - any of these texts with the split in it, such as `"pairs@test:PATH"` or `"pictures@test:PATH"`, so that
               the argument has no effect;
             - a tensor or array: uint8 pictures `(N, H, W)` or `(N, C, H, W)`, or floats `(N, *sample_shape)`;
             - a tuple of such samples and their labels (integers `(N,)`), their vectors (floats `(N, K)`), or the
               pictures they are to be made from (`(N, C, H, W)`, uint8 or floats like the samples);
             - a map-style dataset, whose items are read once; see `table_from_dataset`.
-        split: Which part of a folder of idx files, `"train"` or `"test"`, or of pairs, which can have `"val"` too.
+        split: Which part, `"train"` or `"test"`; folders of pictures and of pairs can have `"val"` too. Data that
+            comes in one part is the same for each.
         value_range: The lowest and highest value that float samples and sources can take, such as `(0, 1)`; they must
             state it.
 
@@ -53,10 +64,12 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
     if isinstance(data, Table):
         return data
     if isinstance(data, str):
-        table = open_pairs_text(data, split)
-        return _open_text(data, split) if table is None else table
+        for opener in (open_pairs_text, open_pictures_text, open_torchvision_text):
+            if (table := opener(data, split)) is not None:
+                return table
+        return _open_text(data, split, value_range)
     if isinstance(data, os.PathLike):
-        return _open_path(Path(data), split)
+        return _open_path(Path(data), split, value_range)
     if isinstance(data, Tensor | np.ndarray):
         return table_from_arrays(data, value_range=value_range)
     if isinstance(data, tuple):
@@ -72,16 +85,16 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
     )
 
 
-def _open_text(text: str, split: str) -> Table:
+def _open_text(text: str, split: str, value_range: ValueRange | None) -> Table:
     path = Path(text)
     if text.startswith((".", "~")) or path.is_absolute():
-        return _open_path(path, split)
+        return _open_path(path, split, value_range)
     try:
         entry = plugins.find("dataset", text)
     except UnknownNameError:
         # A registered name can hold a slash too (plugin/name), so a path is what no plugin knows.
         if path.exists() or path.name != text:
-            return _open_path(path, split)
+            return _open_path(path, split, value_range)
         raise
     table = entry.load()()
     if not isinstance(table, Table):
@@ -89,18 +102,15 @@ def _open_text(text: str, split: str) -> Table:
     return replace(table, source=entry.full_name) if table.source is None else table
 
 
-def _open_path(path: Path, split: str) -> Table:
+def _open_path(path: Path, split: str, value_range: ValueRange | None) -> Table:
     path = path.expanduser()
-    try:
-        if path.is_file():
-            return open_idx_images(path)
-        if path.is_dir():
-            return open_idx_folder(path, split)
-    except DataError as error:
-        if looks_like_pairs(path):
-            raise DataError(f"{error}; for pairs of pictures give 'pairs:{path}'") from error
-        raise
+    if path.is_file():
+        if path.suffix.lower() == ".npz":
+            return open_npz(path, value_range=value_range)
+        return open_plain(path, split) if ARCHIVE.search(path.name) else open_idx_images(path)
+    if path.is_dir():
+        return open_idx_folder(path, split) if has_idx_files(path) else open_plain(path, split)
     raise DataError(
-        f"there is no folder {str(path)!r}; give a folder of idx files, 'pairs:PATH' for pairs of pictures, "
-        "or a name that 'ganzoo list' shows"
+        f"there is no folder or file {str(path)!r}; give a folder or an archive of pictures, a folder of idx files, a "
+        ".npz file, 'pairs:PATH' for pairs of pictures, or a name that 'ganzoo list' shows"
     )

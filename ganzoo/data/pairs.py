@@ -1,4 +1,4 @@
-"""Folders and tar archives of pairs of pictures -> a table with sources."""
+"""Folders and archives of pairs of pictures -> a table with sources."""
 
 import os
 import re
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ganzoo.data.pictures import decode, on_white, pixels
-from ganzoo.data.shelves import ARCHIVE, FolderShelf, Shelf, TarShelf, in_order
+from ganzoo.data.pictures import decode, on_background, pixels
+from ganzoo.data.shelves import ARCHIVE, Shelf, in_order, join, open_shelf, unwrap
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, InputError
-from ganzoo.files import is_folder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,16 +26,13 @@ MAX_TABLE_BYTES = 32 * 2**30
 # Reading fewer files than this takes no time worth a progress bar.
 _WORTH_A_BAR = 1_000
 
-# How many folders with nothing else in them may lie around the pictures.
-_MAX_DEPTH = 4
-
 _AB = ("A", "B")
 _TEXT = re.compile(r"(?P<reversed>reversed-)?pairs(?:@(?P<split>[^:]*))?:(?P<path>.*)", re.DOTALL)
 _LAYOUTS = "pictures whose left half is the source and right half the target, or folders A (sources) and B (targets)"
 
 
 def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: bool = False) -> Table:
-    """Open pairs of pictures, a source and the target to be made from it, from a folder or a tar archive.
+    """Open pairs of pictures, a source and the target to be made from it, from a folder, a tar or a zip archive.
 
     A pair is one picture, whose left half is the source and right half the target, or two pictures of one name (but
     for the suffix) in the folders `A` (source) and `B` (target). Pictures lie there directly, or in folders named
@@ -64,7 +60,7 @@ def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: b
         raise InputError(f"there is no split {split!r}; use {', '.join(map(repr, SPLITS))}")
     place = Path(path).expanduser()
     with ExitStack() as stack:
-        shelf: Shelf = FolderShelf(place) if is_folder(place) else TarShelf(place, stack, contents=_LAYOUTS)
+        shelf = open_shelf(place, stack, contents=_LAYOUTS)
         sides = _read(shelf, _find_files(shelf, split))
     sources, targets = reversed(sides) if reverse else sides
     kind = ("reversed-" if reverse else "") + "pairs" + ("" if split == "train" else f"@{split}")
@@ -87,7 +83,7 @@ def open_pairs_text(text: str, split: str) -> Table | None:
         return None
     if not parts["path"]:
         raise DataError(
-            f"{text!r} names no path; give 'pairs:PATH' with a folder or a tar archive of pairs of pictures"
+            f"{text!r} names no path; give 'pairs:PATH' with a folder, a tar or a zip archive of pairs of pictures"
         )
     chosen = split if parts["split"] is None else parts["split"]
     table = open_pairs(parts["path"], split=chosen, reverse=parts["reversed"] is not None)
@@ -95,22 +91,9 @@ def open_pairs_text(text: str, split: str) -> Table | None:
     return replace(table, name=f"{table.name}-train") if parts["split"] == "train" else table
 
 
-def looks_like_pairs(path: Path) -> bool:
-    """Tell whether `open_pairs` is what a path could be for: an archive by its name, or a folder by what lies in it."""
-    if not path.is_dir():
-        return ARCHIVE.search(path.name) is not None
-    shelf = FolderShelf(path)
-    return bool({*SPLITS, *_AB}.intersection(shelf.folders("")) or shelf.pictures(""))
-
-
 def _find_files(shelf: Shelf, split: str) -> list[tuple[str, ...]]:
     """Return the files of each pair, in order: one of two halves, or a source and a target."""
-    top = ""
-    for _ in range(_MAX_DEPTH):
-        inner = shelf.folders(top)
-        if len(inner) != 1 or inner[0] in (*SPLITS, *_AB) or shelf.pictures(top):
-            break
-        top = _join(top, inner[0])  # such as the one folder that an archive was made of
+    top = unwrap(shelf, keep=(*SPLITS, *_AB))
     places = _narrow(shelf, _sides(shelf, top), split)
     if len(places) == 1:
         places = _sides(shelf, places[0])
@@ -119,7 +102,7 @@ def _find_files(shelf: Shelf, split: str) -> list[tuple[str, ...]]:
         if not found:
             raise DataError(f"there are no pictures in {str(shelf.path / place)!r}; give a place of {_LAYOUTS}")
     if len(places) == 1:
-        return [(_join(places[0], name),) for name in names[0]]
+        return [(join(places[0], name),) for name in names[0]]
     sources, targets = (_by_stem(shelf, *side) for side in zip(places, names, strict=True))
     for place, lonely in zip(places, (sources.keys() - targets.keys(), targets.keys() - sources.keys()), strict=True):
         if lonely:
@@ -138,14 +121,14 @@ def _sides(shelf: Shelf, place: str) -> tuple[str, ...]:
         raise DataError(
             f"{str(shelf.path / place)!r} has a folder {found[0]} alone; give both A (sources) and B (targets)"
         )
-    return tuple(_join(place, side) for side in _AB) if len(found) == 2 else (place,)
+    return tuple(join(place, side) for side in _AB) if len(found) == 2 else (place,)
 
 
 def _narrow(shelf: Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...]:
     """Return a split's folder in each place, or the places themselves if they have no such folders."""
     missing = [place for place in places if split not in shelf.folders(place)]
     if not missing:
-        return tuple(_join(place, split) for place in places)
+        return tuple(join(place, split) for place in places)
     there = [each for each in SPLITS if any(each in shelf.folders(place) for place in places)]
     where = str(shelf.path / missing[0])
     if there:
@@ -168,9 +151,11 @@ def _read(shelf: Shelf, pairs: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tenso
     first: dict[int, tuple[str, tuple[int, int]]] = {}
     bar = tqdm(shelf.read(names), "reading pairs", len(names), unit="file", disable=len(names) <= _WORTH_A_BAR)
     for position, content in bar:
+        if isinstance(content, DataError):
+            raise content
         name = f"{shelf.path / names[position]}"
         row, side = divmod(position, width)
-        image = on_white(decode(content, name))
+        image = on_background(decode(content, name))
         first_name, size = first.setdefault(side, (name, image.size))
         if image.size != size:
             raise DataError(
@@ -218,9 +203,5 @@ def _by_stem(shelf: Shelf, place: str, names: Sequence[str]) -> dict[str, str]:
         stem = PurePosixPath(name).stem
         if stem in found:
             raise DataError(f"{str(shelf.path / place)!r} has two pictures called {stem!r}; keep one of them")
-        found[stem] = _join(place, name)
+        found[stem] = join(place, name)
     return found
-
-
-def _join(place: str, name: str) -> str:
-    return f"{place}/{name}" if place else name

@@ -1,24 +1,23 @@
 """Pictures as people have them -> 8-bit pixels, upright; what cannot be read rightly is refused, never guessed."""
 
 import io
-import math
 import os
+import stat
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganzoo.data.jpeg import check_markers
+from ganzoo.data.resizing import Resize, resized
 from ganzoo.data.table import HALF_BYTE
 from ganzoo.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Resize = Literal["stretch", "crop", "pad"]
 
 # The only decoders that content may reach: Pillow knows others, one of which runs a program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -27,6 +26,7 @@ SUFFIXES = frozenset(
 )
 
 MAX_PIXELS = 2**26
+MAX_SIDE = 2**16
 MAX_FILE_BYTES = 2**28
 
 # How a PNG keeps pixels whose one transparent colour Pillow compares in the right units.
@@ -42,9 +42,13 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         DataError: The file cannot be read, or is too large for a picture.
     """
     try:
-        size = Path(path).stat().st_size
-        check_file_size(size, str(path))
-        return Path(path).read_bytes()
+        # Not blocking, because a pipe may have taken the place of what was a file.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise DataError(f"the picture {str(path)!r} is no file any more; replace or remove it")
+            check_file_size(found.st_size, str(path))
+            return file.read()
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"cannot read the picture {str(path)!r}: {reason}; replace or remove it") from error
@@ -75,17 +79,35 @@ def decode(content: bytes, name: str) -> "Image.Image":
     Raises:
         DataError: The content is no picture, damaged, too large, or of a kind whose pixels have no plain meaning.
     """
+    with opened(content, name, whole=True) as image:
+        return standard(image, name)
+
+
+def opened(content: bytes, name: str, *, whole: bool) -> "Image.Image":
+    """Read the header of a picture's file.
+
+    Args:
+        content: The whole file.
+        name: What the picture is called in messages.
+        whole: Whether to look at the rest of the file too, as far as that can be done without decoding it.
+
+    Raises:
+        DataError: The content is no picture, or damaged.
+    """
     from PIL import Image, UnidentifiedImageError
 
+    if whole:
+        check_markers(content, name)
     try:
         with warnings.catch_warnings():
-            # A picture that Pillow only warns of is refused by its size below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # A picture that Pillow only warns of is refused by its size; it warns of metadata it cannot read, too.
+            warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-            if image.format == "PNG":
+            if whole and image.format == "PNG":
                 # Decoding leaves most checksums alone; checking them uses the picture up.
                 image.verify()
                 image = Image.open(io.BytesIO(content), formats=FORMATS)
+            return image
     except UnidentifiedImageError as error:
         raise DataError(
             f"{name!r} is not a picture in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or its beginning is damaged; "
@@ -93,8 +115,6 @@ def decode(content: bytes, name: str) -> "Image.Image":
         ) from error
     except Exception as error:  # Pillow raises nearly anything on damaged content.
         raise _unreadable(name, error) from error
-    with image:
-        return standard(image, name)
 
 
 def standard(image: "Image.Image", name: str) -> "Image.Image":
@@ -110,11 +130,7 @@ def standard(image: "Image.Image", name: str) -> "Image.Image":
     Raises:
         DataError: The picture is damaged, too large, or of a kind whose pixels have no plain meaning.
     """
-    width, height = image.size
-    if not 0 < width * height <= MAX_PIXELS:
-        raise DataError(
-            f"the picture {name!r} has {width}x{height} pixels; from 1 to {MAX_PIXELS:,} are read, so save it smaller"
-        )
+    check_size(image, name)
     try:
         return _standard(image)
     except _UnclearError as error:
@@ -123,14 +139,34 @@ def standard(image: "Image.Image", name: str) -> "Image.Image":
         raise _unreadable(name, error) from error
 
 
-def on_white(image: "Image.Image") -> "Image.Image":
-    """Lay a picture of mode L, LA, RGB or RGBA on white, so that it is of mode L or RGB."""
-    from PIL import Image
+def check_size(image: "Image.Image", name: str) -> None:
+    """Refuse a picture by what its header says, before its pixels are decoded.
+
+    Raises:
+        DataError: It has more than 2^26 pixels, or more than 65,536 on a side.
+    """
+    width, height = image.size
+    if not 0 < width * height <= MAX_PIXELS or max(image.size) > MAX_SIDE:
+        raise DataError(
+            f"the picture {name!r} has {width}x{height} pixels; from 1 to {MAX_PIXELS:,} are read, and up to "
+            f"{MAX_SIDE:,} on a side, so save it smaller"
+        )
+
+
+def on_background(image: "Image.Image", colour: str = "white") -> "Image.Image":
+    """Lay a picture of mode L, LA, RGB or RGBA on a colour, so that it is of mode L or RGB.
+
+    Args:
+        image: The picture; one of mode LA stays grey on grey.
+        colour: As Pillow's ImageColor takes it, such as `"white"` or `"#ff8000"`.
+    """
+    from PIL import Image, ImageColor
 
     if image.mode in ("L", "RGB"):
         return image
-    base = "L" if image.mode == "LA" else "RGB"
-    canvas = Image.new(base, image.size, "white")
+    rgb = ImageColor.getrgb(colour)[:3]
+    base = "L" if image.mode == "LA" and len(set(rgb)) == 1 else "RGB"
+    canvas = Image.new(base, image.size, rgb[0] if base == "L" else rgb)
     canvas.paste(image.convert(base), mask=image.getchannel("A"))
     return canvas
 
@@ -149,8 +185,7 @@ def source_from_picture(
     Args:
         picture: A picture, or the path of one. Transparent parts become white, unless `shape` has 4 channels.
         shape: (C, H, W) with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
-        resize: `"stretch"` ignores the aspect ratio, `"crop"` scales the shorter side and cuts out the middle, `"pad"`
-            fits the whole picture in and fills up with white.
+        resize: How, as `ganzoo.data.resizing.resized` does it; `"pad"` fills up with white.
 
     Returns:
         The picture (C, H, W), float32 in [-1, 1], and what was done, such as `640x480 (4:3) stretched to 64x64 (1:1)`
@@ -163,17 +198,15 @@ def source_from_picture(
     channels, height, width = shape
     if channels not in _MODES or min(height, width) < 1:
         raise InputError(f"a picture cannot be given shape {shape}; (C, H, W) with 1, 3 or 4 channels can be had")
-    if resize not in _RESIZED:
+    if resize not in get_args(Resize):
         raise InputError(f"resize is {resize!r}; use {', '.join(map(repr, get_args(Resize)))}")
     if isinstance(picture, str | os.PathLike):
         path = Path(picture).expanduser()
         image = decode(read_bytes(path), str(path))
     else:
         image = standard(picture, getattr(picture, "filename", "") or type(picture).__name__)
-    image = (image if channels == 4 else on_white(image)).convert(_MODES[channels])
-    description = f"{_size(image.size)} as it is"
-    if image.size != (width, height):
-        image, description = _RESIZED[resize](image, (width, height))
+    image = (image if channels == 4 else on_background(image)).convert(_MODES[channels])
+    image, description = resized(image, (width, height), resize)
     return (pixels(image).float() - HALF_BYTE) / HALF_BYTE, description
 
 
@@ -187,8 +220,9 @@ def _standard(image: "Image.Image") -> "Image.Image":
     raw_modes = {tile[3] for tile in getattr(image, "tile", ()) if isinstance(tile[3], str)}
     if image.format == "PNG" and "transparency" in image.info and not raw_modes.issubset(_PLAIN_RAW_MODES):
         raise _UnclearError(f"a transparent colour in pixels of kind {', '.join(sorted(raw_modes))}")
+    is_16_bit = image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
+    if is_16_bit:
         values = np.asarray(image).astype(np.uint32)
         return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
     if image.mode in ("I", "F", "LAB"):
@@ -204,63 +238,3 @@ def _unreadable(name: str, error: Exception) -> DataError:
     return DataError(
         f"the picture {name!r} cannot be read: {error}; it is damaged or cut short, so replace or remove it"
     )
-
-
-def _scaled(
-    image: "Image.Image", size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-) -> "Image.Image":
-    """Resize a picture, or the part of it in a box, to (width, height)."""
-    from PIL import Image
-
-    left, top, right, bottom = box or (0, 0, *image.size)
-    shrinks = size[0] < right - left or size[1] < bottom - top
-    return image.resize(size, Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC, box=box)
-
-
-def _stretched(image: "Image.Image", size: tuple[int, int]) -> tuple["Image.Image", str]:
-    verb = "scaled" if _ratio(image.size) == _ratio(size) else "stretched"
-    return _scaled(image, size), f"{_full(image.size)} {verb} to {_full(size)}"
-
-
-def _cropped(image: "Image.Image", size: tuple[int, int]) -> tuple["Image.Image", str]:
-    if _ratio(image.size) == _ratio(size):
-        return _stretched(image, size)
-    scale = min(image.width / size[0], image.height / size[1])
-    width, height = size[0] * scale, size[1] * scale
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    # Rounding must not put the box outside the picture.
-    box = (max(left, 0), max(top, 0), min(left + width, image.width), min(top + height, image.height))
-    part = _size((max(round(width), 1), max(round(height), 1)))
-    return _scaled(image, size, box), f"{_full(image.size)} cut to its middle {part} and scaled to {_full(size)}"
-
-
-def _padded(image: "Image.Image", size: tuple[int, int]) -> tuple["Image.Image", str]:
-    from PIL import Image
-
-    if _ratio(image.size) == _ratio(size):
-        return _stretched(image, size)
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-    canvas = Image.new(image.mode, size, "white")
-    canvas.paste(_scaled(image, inner), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
-    return canvas, f"{_full(image.size)} scaled to {_size(inner)} and padded with white to {_full(size)}"
-
-
-_RESIZED: dict[str, Callable[["Image.Image", tuple[int, int]], tuple["Image.Image", str]]] = {
-    "stretch": _stretched,
-    "crop": _cropped,
-    "pad": _padded,
-}
-
-
-def _ratio(size: tuple[int, int]) -> str:
-    divisor = math.gcd(*size)
-    return f"{size[0] // divisor}:{size[1] // divisor}"
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-def _full(size: tuple[int, int]) -> str:
-    return f"{_size(size)} ({_ratio(size)})"

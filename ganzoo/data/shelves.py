@@ -1,19 +1,37 @@
-"""Where pictures lie: a folder or a tar archive, read alike."""
+"""Where pictures lie: a folder or an archive, read alike."""
 
 import os
 import re
-import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from ganzoo.data.pictures import SUFFIXES, check_file_size, read_bytes
+from ganzoo.data.pictures import SUFFIXES, read_bytes
 from ganzoo.errors import DataError
+from ganzoo.files import is_folder
 
 MAX_FILES = 1_000_000
+MAX_FOLDERS = 100_000
 
-ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
+ARCHIVE = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|zip)$", re.IGNORECASE)
+
+# How many folders with nothing else in them may lie around the pictures.
+_MAX_DEPTH = 4
+
+
+@dataclass(slots=True)
+class Found:
+    """What lies in a place and in all folders in it.
+
+    Attributes:
+        pictures: The names of the pictures from the top of the shelf, in the order of their bytes.
+        others: The names of what else is there and not hidden: other files, pipes, links that lead in a circle.
+    """
+
+    pictures: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 class Shelf(Protocol):
@@ -27,12 +45,31 @@ class Shelf(Protocol):
     def pictures(self, place: str) -> list[str]:
         """Return the names of the pictures in a place, in order."""
 
-    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        """Give the content of each file and its position in `names`, in the order that is fastest."""
+    def below(self, place: str) -> Found:
+        """Return what lies in a place and in all folders in it."""
+
+    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes | DataError]]:
+        """Give the content of each file, or why it cannot be had, and its position in `names`, in the fastest order."""
+
+
+def open_shelf(path: Path, stack: ExitStack, *, contents: str) -> Shelf:
+    """Open a folder, or an archive until the stack is left.
+
+    Args:
+        path: The folder, tar archive or zip archive.
+        stack: What closes it.
+        contents: What it should hold, for messages.
+
+    Raises:
+        DataError: It is missing, damaged, has too many members, or has some that no honest archive has.
+    """
+    from ganzoo.data.archives import open_archive
+
+    return FolderShelf(path) if is_folder(path) else open_archive(path, stack, contents=contents)
 
 
 class FolderShelf:
-    """A folder on the disk."""
+    """A folder on the disk; links are followed."""
 
     def __init__(self, path: Path) -> None:
         """Name a folder."""
@@ -44,107 +81,92 @@ class FolderShelf:
 
     def pictures(self, place: str) -> list[str]:
         """Return the names of the pictures in a place, in order."""
-        return in_order(name for name, kind in self._entries(place) if kind == "file" and _is_picture(name))
+        return in_order(name for name, kind in self._entries(place) if kind == "file" and is_picture(name))
 
-    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        """Give the content of each file and its position in `names`."""
+    def below(self, place: str) -> Found:
+        """Return what lies in a place and in all folders in it.
+
+        Raises:
+            DataError: A folder cannot be read, or there are too many.
+        """
+        found = Found()
+        pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(place, frozenset())]
+        count = 0
+        while pending:
+            here, around = pending.pop()
+            identity = self._identity(here)
+            if identity in around:
+                found.others.append(here)
+                continue
+            count += 1
+            for name, kind in self._entries(here):
+                inner = join(here, name)
+                if kind == "folder":
+                    pending.append((inner, around | {identity}))
+                elif kind == "file" and is_picture(name):
+                    found.pictures.append(inner)
+                else:
+                    found.others.append(inner)
+            if len(found.pictures) > MAX_FILES or count > MAX_FOLDERS:
+                raise DataError(
+                    f"{str(self.path)!r} has more than {MAX_FILES:,} pictures or {MAX_FOLDERS:,} folders (links are "
+                    "followed); give a part of it"
+                )
+        return Found(in_order(found.pictures), in_order(found.others))
+
+    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes | DataError]]:
+        """Give the content of each file, or why it cannot be had, and its position in `names`."""
         for position, name in enumerate(names):
-            yield position, read_bytes(self.path / name)
+            try:
+                content: bytes | DataError = read_bytes(self.path / name)
+            except DataError as error:
+                content = error
+            yield position, content
+
+    def _identity(self, place: str) -> tuple[int, int]:
+        try:
+            found = (self.path / place).stat()
+        except OSError as error:
+            raise self._unreadable(place, error) from error
+        return found.st_dev, found.st_ino
 
     def _entries(self, place: str) -> list[tuple[str, str]]:
         try:
             with os.scandir(self.path / place) as entries:
-                return [(entry.name, _kind(entry)) for entry in entries if not _is_hidden(entry.name)]
+                return [(entry.name, _kind(entry)) for entry in entries if not is_hidden(entry.name)]
         except OSError as error:
-            raise DataError(
-                f"cannot read the folder {str(self.path / place)!r}: {error.strerror or error}; make it readable"
-            ) from error
+            raise self._unreadable(place, error) from error
+
+    def _unreadable(self, place: str, error: OSError) -> DataError:
+        return DataError(
+            f"cannot read the folder {str(self.path / place)!r}: {error.strerror or error}; make it readable"
+        )
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
     """Return "folder", "file" or "other"; a link that leads nowhere is a file, so that reading it says so."""
-    at = Path(entry.path) if entry.is_symlink() else entry
-    if at.is_dir():
-        return "folder"
-    leads_nowhere = isinstance(at, Path) and not at.exists()
-    return "file" if at.is_file() or leads_nowhere else "other"
+    if not entry.is_symlink():
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() or not os.path.exists(entry) else "other"  # noqa: PTH110
+    except OSError:  # a link to itself
+        return "file"
 
 
-class TarShelf:
-    """A tar archive, compressed or not, whose regular files are read in place."""
+def unwrap(shelf: Shelf, keep: Sequence[str] = ()) -> str:
+    """Return the place that a shelf is about: its top, or the one folder there, such as an archive was made of.
 
-    def __init__(self, path: Path, stack: ExitStack, *, contents: str) -> None:
-        """Open an archive until the stack is left.
-
-        Args:
-            path: The archive.
-            stack: What closes it.
-            contents: What it should hold, for messages.
-
-        Raises:
-            DataError: It is missing, damaged, or has too many members.
-        """
-        self.path, self._contents = path, contents
-        self._members: dict[str, tarfile.TarInfo] = {}
-        self._folders: dict[str, set[str]] = {}
-        self._pictures: dict[str, list[str]] = {}
-        try:
-            if not path.is_file():
-                raise DataError(
-                    f"there is no file or folder {str(path)!r}; give a folder or a tar archive of {self._contents}"
-                )
-            self._archive = stack.enter_context(tarfile.open(path))  # noqa: SIM115
-            self._list()
-        except DataError:
-            raise
-        except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
-            raise self._damaged(error) from error
-
-    def folders(self, place: str) -> list[str]:
-        """Return the names of the folders in a place, in order."""
-        return in_order(self._folders.get(place, ()))
-
-    def pictures(self, place: str) -> list[str]:
-        """Return the names of the pictures in a place, in order."""
-        return in_order(self._pictures.get(place, ()))
-
-    def read(self, names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-        """Give the content of each file and its position in `names`, in the archive's order."""
-        # Going back in a compressed archive means to decompress it from its beginning.
-        for position in sorted(range(len(names)), key=lambda position: self._members[names[position]].offset):
-            member = self._members[names[position]]
-            check_file_size(member.size, f"{self.path}/{names[position]}")
-            try:
-                stream = self._archive.extractfile(member)
-                content = b"" if stream is None else stream.read()
-            except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
-                raise self._damaged(error) from error
-            yield position, content
-
-    def _list(self) -> None:
-        for count, member in enumerate(self._archive):
-            if count >= MAX_FILES:
-                raise DataError(f"{str(self.path)!r} has more than {MAX_FILES:,} members; give a smaller archive")
-            parts = PurePosixPath(member.name).parts
-            if not member.isreg() or any(map(_is_hidden, parts)) or not parts or not _is_picture(parts[-1]):
-                continue
-            name = "/".join(parts)
-            if name not in self._members:
-                self._pictures.setdefault("/".join(parts[:-1]), []).append(parts[-1])
-            self._members[name] = member
-            for depth in range(len(parts) - 1):
-                self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
-        # tarfile takes a damaged header, or the end of the file, for the end of the archive.
-        self._archive.fileobj.seek(self._archive.offset)
-        end = self._archive.fileobj.read(tarfile.BLOCKSIZE)
-        if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
-            raise self._damaged("it does not end as an archive does")
-
-    def _damaged(self, reason: object) -> DataError:
-        return DataError(
-            f"cannot read {str(self.path)!r} as a tar archive: {reason}; fetch it again, or give "
-            f"a folder or an archive of {self._contents}"
-        )
+    Args:
+        shelf: Where to look.
+        keep: Names of folders that mean something, and are not gone into.
+    """
+    top = ""
+    for _ in range(_MAX_DEPTH):
+        inner = shelf.folders(top)
+        if len(inner) != 1 or inner[0] in keep or shelf.pictures(top):
+            break
+        top = join(top, inner[0])
+    return top
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -152,9 +174,16 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=os.fsencode)
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def join(place: str, name: str) -> str:
+    """Return the name of what lies in a place, from the top of the shelf."""
+    return f"{place}/{name}" if place else name
 
 
-def _is_picture(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder of this name is nobody's data: `.DS_Store`, `__MACOSX` and their like."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a file is a picture by the end of its name."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES

@@ -1,12 +1,11 @@
 """Numbers that need computing once: what real data scores, and what an untrained generator does.
 
-They lie as small JSON files in `$GANZOO_CACHE`, or else in `ganzoo` under `$XDG_CACHE_HOME` or `~/.cache`.
+They lie as small JSON files in the cache's folder.
 """
 
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,15 +13,6 @@ from pathlib import Path
 from ganzoo import files
 from ganzoo.config import read_json_object
 from ganzoo.errors import ConfigError, OutputError
-
-
-def cache_folder() -> Path:
-    """Return where cached numbers lie; it need not exist."""
-    chosen = os.environ.get("GANZOO_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "ganzoo"
 
 
 def cached(key: Mapping[str, object], compute: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -33,7 +23,7 @@ def cached(key: Mapping[str, object], compute: Callable[[], dict[str, float]]) -
         compute: Gives the numbers by name, where they are not cached or what is cached is damaged.
     """
     text = json.dumps(key, sort_keys=True)
-    path = cache_folder() / "metrics" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    path = files.cache_folder() / "metrics" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
     numbers = _read(path, text)
     if numbers is None:
         numbers = compute()

@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import json
-import os
 import re
 import shutil
 import tomllib
@@ -80,7 +79,7 @@ class RunFolder:
         """Remove what a process that is gone left half-written, anywhere in the folder."""
         for path in list(self.path.rglob("*.tmp-*")):
             match = TEMPORARY.fullmatch(path.name)
-            if match and not _is_alive(int(match[1])):
+            if match and not files.is_alive(int(match[1])):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def read_config(self) -> dict[str, Any]:
@@ -144,17 +143,6 @@ def _is_until(line: str, images: int) -> bool:
         return line.endswith("\n") and bool(json.loads(line)["images"] <= images)
     except (ValueError, TypeError, KeyError):
         return False
-
-
-def _is_alive(process: int) -> bool:
-    """Tell whether another process has this number."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
 
 
 def next_free(parent: Path, name: str) -> Path:

@@ -84,7 +84,7 @@ def test_an_unknown_name_gets_the_nearest():
 
 @pytest.mark.parametrize("path", ["nowhere/at/all", "./nowhere", "/nowhere"])
 def test_an_absent_folder_is_named(path):
-    with pytest.raises(DataError, match=r"there is no folder '.*nowhere.*'ganzoo list'"):
+    with pytest.raises(DataError, match=r"there is no folder or file '.*nowhere.*'ganzoo list'"):
         open_data(path)
 
 

@@ -271,7 +271,7 @@ def test_sizes_are_bounded(tmp_path, monkeypatch):
 
 
 def test_an_absent_path(tmp_path):
-    with pytest.raises(DataError, match=r"no file or folder '.*absent'; give a folder or a tar archive"):
+    with pytest.raises(DataError, match=r"no file or folder '.*absent'; give a folder, or a tar or zip archive"):
         open_data(f"pairs:{tmp_path / 'absent'}")
     with pytest.raises(DataError, match="'pairs:' names no path; give 'pairs:PATH'"):
         open_data("pairs:")
@@ -280,11 +280,12 @@ def test_an_absent_path(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS[:3])
-@pytest.mark.parametrize("files", [side_by_side(), apart(), side_by_side("train/")])
+@pytest.mark.parametrize("files", [apart(), {f"train/{name}": content for name, content in apart().items()}])
 def test_pairs_without_their_prefix_get_a_hint(tmp_path, kind, files):
     path = place(tmp_path, kind, files)
-    with pytest.raises(DataError, match=r"for pairs of pictures give 'pairs:.*data"):
+    with pytest.raises(DataError, match=r"has the folders A and B, as pairs.* 'pairs:.*data.* or 'pictures:"):
         open_data(path)
+    assert open_data(f"pictures:{path}").class_names == ("A", "B")
 
 
 def test_only_long_reading_shows_a_bar(tmp_path, capsys):

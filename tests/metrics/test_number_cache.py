@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from ganzoo.metrics.cache import cache_folder, cached
+from ganzoo.files import cache_folder
+from ganzoo.metrics.cache import cached
 
 KEY = {"of": "floor", "samples": 3, "args": {"b": 1, "a": [2]}}
 
