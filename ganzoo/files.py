@@ -65,6 +65,22 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is there; false too for a path that is too long or may not be looked at."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def from_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with `~` at its beginning replaced by the home folder, where there is one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user's home
+        return Path(path)
+
+
 def cache_folder() -> Path:
     """Return where lies what can be made again; it need not exist.
 

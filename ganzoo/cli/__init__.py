@@ -16,6 +16,7 @@ from ganzoo import __version__, plugins
 from ganzoo.errors import GanzooError, did_you_mean
 
 COMMANDS = {
+    "data": "ganzoo.cli.data:data",
     "evaluate": "ganzoo.cli.evaluate:evaluate",
     "info": "ganzoo.cli.info:info",
     "list": "ganzoo.cli.listing:list_entries",

@@ -10,7 +10,7 @@ from ganzoo.errors import InputError
 
 @click.command(short_help="Measure a model's samples against real data.")
 @click.argument("model")
-@click.option("--data", required=True, help="A folder of idx files, or a name that `ganzoo list` shows.")
+@click.option("--data", required=True, help="As --data of `ganzoo train` takes it.")
 @click.option(
     "--features",
     multiple=True,

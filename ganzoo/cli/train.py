@@ -33,7 +33,7 @@ def with_settings(command: Any) -> Any:
 @click.argument("architecture", required=False)
 @click.option("--objective", help="Such as 'non_saturating + label_smoothing(0.9)'.  [default: non_saturating]")
 @click.option("--discriminator", help="Another architecture's discriminator, such as pix2pix or timm.")
-@click.option("--data", help="A name that `ganzoo list` shows, a folder of idx files, or pairs:DIR.")
+@click.option("--data", help="A name that `ganzoo list` shows, a folder, an archive, a .npz file, or pairs:DIR.")
 @click.option(
     "--split", type=click.Choice(["train", "test", "val"]), help="Part of a folder of data.  [default: train]"
 )
@@ -116,7 +116,10 @@ def train(
         architecture,
         objective,
         table,
-        run=run or next_free(Path("runs"), plan.get("name") or f"{architecture.replace('/', '-')}-{Path(data).name}"),
+        run=run
+        or next_free(
+            Path("runs"), plan.get("name") or f"{architecture.replace('/', '-')}-{Path(data.rpartition(':')[2]).name}"
+        ),
         split=split,
         model_args=model_args,
         discriminator=discriminator,

@@ -23,6 +23,7 @@ from ganzoo.data.shelves import ARCHIVE, Shelf, open_shelf
 from ganzoo.data.survey import Header, reading, survey
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError
+from ganzoo.files import from_home
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,7 +67,7 @@ def open_pictures(
         InputError: There is no such split, or an option has a value that it does not take.
         DataError: There are no pictures, or too many that cannot be read; the message names the first of them.
     """
-    return _open(Path(path).expanduser(), split, options or PictureOptions(**settings))
+    return _open(from_home(path), split, options or PictureOptions(**settings))
 
 
 def open_pictures_text(text: str, split: str) -> Table | None:
@@ -85,7 +86,7 @@ def open_pictures_text(text: str, split: str) -> Table | None:
     if parts is None:
         return None
     chosen, options, path = parts
-    table = _open(Path(path).expanduser(), split if chosen is None else chosen, options)
+    table = _open(from_home(path), split if chosen is None else chosen, options)
     # Asked for by name, the training split is to be told from a held-out one wherever the data is named.
     return replace(table, name=f"{table.name}-train") if chosen == "train" else table
 
@@ -262,7 +263,7 @@ class _Collection:
             (counts["animated"], f"of {counts['animated']:,} animations the first picture taken"),
             (counts["profile"], f"{counts['profile']:,} colour profiles not applied"),
             (held_out, f"{held_out:,} more are the split {'test' if self.split == 'train' else 'train'!r}"),
-            (others, f"{len(others):,} other files passed over, such as {others[:1]}"),
+            (others, f"{len(others):,} other files passed over, such as {others[0] if others else None!r}"),
             (self.layout.empty, f"folders without pictures left out: {', '.join(map(repr, self.layout.empty[:3]))}"),
             (self.failed, f"{len(self.failed):,} left out that cannot be read: {'; '.join(_first(self.failed))}"),
         ]

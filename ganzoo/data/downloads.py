@@ -40,7 +40,7 @@ def open_torchvision_text(text: str, split: str) -> Table | None:
     chosen = named if at else split
     if chosen not in ("train", "test"):
         raise InputError(f"there is no split {chosen!r} of {name}; use 'train' or 'test'")
-    folder = Path(root).expanduser().absolute() if root else files.cache_folder() / "torchvision"
+    folder = files.from_home(root).absolute() if root else files.cache_folder() / "torchvision"
     table = _open(name, folder, chosen)
     suffix = "" if chosen == "train" else f"@{chosen}"
     source = f"torchvision{suffix}:{f'{folder}/' if root else ''}{name}"

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from ganzoo import plugins
+from ganzoo import files, plugins
 from ganzoo.data.arrays import Array, ValueRange, table_from_arrays, table_from_tuple
 from ganzoo.data.collection import open_pictures_text, open_plain
 from ganzoo.data.datasets import MapStyle, table_from_dataset
@@ -103,12 +103,12 @@ def _open_text(text: str, split: str, value_range: ValueRange | None) -> Table:
 
 
 def _open_path(path: Path, split: str, value_range: ValueRange | None) -> Table:
-    path = path.expanduser()
-    if path.is_file():
+    path = files.from_home(path)
+    if files.is_file(path):
         if path.suffix.lower() == ".npz":
             return open_npz(path, value_range=value_range)
         return open_plain(path, split) if ARCHIVE.search(path.name) else open_idx_images(path)
-    if path.is_dir():
+    if files.is_folder(path):
         return open_idx_folder(path, split) if has_idx_files(path) else open_plain(path, split)
     raise DataError(
         f"there is no folder or file {str(path)!r}; give a folder or an archive of pictures, a folder of idx files, a "

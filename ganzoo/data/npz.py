@@ -27,7 +27,7 @@ from torch import Tensor
 from ganzoo.data.arrays import ValueRange, table_from_arrays
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, did_you_mean
-from ganzoo.files import writing
+from ganzoo.files import from_home, writing
 
 MAX_BYTES = 32 * 2**30
 
@@ -49,7 +49,7 @@ def open_npz(path: str | os.PathLike[str], *, value_range: ValueRange | None = N
     Raises:
         DataError: The file cannot be read, holds Python objects, or its arrays are not as above.
     """
-    path = Path(path).expanduser()
+    path = from_home(path)
     arrays = _read(path)
     unknown = [key for key in arrays if key not in KEYS]
     if unknown:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from ganzoo.data.pictures import decode, on_background, pixels
 from ganzoo.data.shelves import ARCHIVE, Shelf, in_order, join, open_shelf, unwrap
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, InputError
+from ganzoo.files import from_home
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,7 +59,7 @@ def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: b
     """
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; use {', '.join(map(repr, SPLITS))}")
-    place = Path(path).expanduser()
+    place = from_home(path)
     with ExitStack() as stack:
         shelf = open_shelf(place, stack, contents=_LAYOUTS)
         sides = _read(shelf, _find_files(shelf, split))

@@ -108,6 +108,10 @@ def opened(content: bytes, name: str, *, whole: bool) -> "Image.Image":
                 image.verify()
                 image = Image.open(io.BytesIO(content), formats=FORMATS)
             return image
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"the picture {name!r} has far more pixels than the {MAX_PIXELS:,} that are read, so save it smaller"
+        ) from error
     except UnidentifiedImageError as error:
         raise DataError(
             f"{name!r} is not a picture in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or its beginning is damaged; "

@@ -83,11 +83,13 @@ def _header(content: bytes, name: str) -> Header:
         check_size(image, name)
         orientation = _orientation(image)
         width, height = image.size
+        # Pillow itself turns TIFF, and says so in its size already.
+        lies = orientation >= 5 and image.format != "TIFF"
         return Header(
             digest=hashlib.sha256(content).digest(),
             format=image.format or "",
             mode=image.mode,
-            size=(height, width) if orientation >= 5 else (width, height),
+            size=(height, width) if lies else (width, height),
             is_grey=image.mode in _GREY,
             is_transparent=image.has_transparency_data,
             is_animated=_is_animated(image),

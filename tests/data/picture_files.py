@@ -1,7 +1,10 @@
 """Makes pictures, and archives of them, for the tests."""
 
 import io
+import struct
 import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +42,25 @@ def write_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return path
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
+    """Write a zip archive with its members in the order given, not compressed."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def png(values: np.ndarray, bits: int, colour_type: int, extra: bytes = b"") -> bytes:
+    """Write a PNG of a kind that Pillow does not write; values are rows of bytes as stored."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    width = values.shape[1] * 8 // bits // {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]
+    header = struct.pack(">IIBBBBB", width, len(values), bits, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    transparency = chunk(b"tRNS", extra) if extra else b""
+    chunks = (chunk(b"IHDR", header), transparency, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

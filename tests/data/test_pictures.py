@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from picture_files import encoded, noise
+from picture_files import encoded, noise, png
 from PIL import Image
 
 from ganzoo.data import pictures
@@ -60,20 +60,6 @@ def test_a_palettes_and_a_pictures_transparent_colour_are_white():
     assert read(encoded(image.convert("RGB"), transparency=(0, 0, 255)))[:, 0, 2].tolist() == [255] * 3
     grey = Image.fromarray(np.uint8([[0, 7, 200]]))
     assert read(encoded(grey, transparency=7))[0, 0].tolist() == [0, 255, 200]
-
-
-def png(values: np.ndarray, bits: int, colour_type: int, extra: bytes = b"") -> bytes:
-    """Write a PNG of a kind that Pillow does not write; values are rows of bytes as stored."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-    width = values.shape[1] * 8 // bits // {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]
-    header = struct.pack(">IIBBBBB", width, len(values), bits, colour_type, 0, 0, 0)
-    rows = b"".join(b"\0" + row.tobytes() for row in values)
-    transparency = chunk(b"tRNS", extra) if extra else b""
-    chunks = (chunk(b"IHDR", header), transparency, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def test_16_bits_are_scaled_to_8():

@@ -1,0 +1,202 @@
+"""Archives that are damaged, hostile or odd."""
+
+import io
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from picture_files import encoded, noise, write_tar, write_zip
+
+import ganzoo
+from ganzoo.data import archives, shelves
+from ganzoo.data.loading import open_data
+from ganzoo.errors import DataError
+
+FILES = {f"{i}.png": encoded(noise(i)) for i in range(3)}
+WRITERS = {"tar": write_tar, "zip": write_zip}
+
+
+def everything_below(folder):
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("name", ["../out.png", "/tmp/out.png", "a/../../out.png", "..", "a/.."])
+def test_names_that_lead_out_are_refused_and_nothing_is_written(tmp_path, kind, name):
+    path = WRITERS[kind](tmp_path / f"a.{kind}", FILES | {name: FILES["0.png"]})
+    before = everything_below(tmp_path)
+    with pytest.raises(DataError, match="which leads out of the archive"):
+        open_data(path)
+    assert everything_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_is_there_twice_is_refused(tmp_path, kind):
+    path = WRITERS[kind](tmp_path / f"a.{kind}", FILES)
+    if kind == "tar":
+        with tarfile.open(path, "a") as archive:
+            archive.addfile(tarfile.TarInfo("./0.png"))
+    else:
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("0.png", b"")
+    with pytest.raises(DataError, match=r"has the member '0\.png' twice"):
+        open_data(path)
+
+
+def test_links_and_devices_are_passed_over_and_counted(tmp_path, caplog):
+    path = write_tar(tmp_path / "a.tar", FILES)
+    kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+    with tarfile.open(path, "a") as archive:
+        for i, kind in enumerate(kinds):
+            member = tarfile.TarInfo(f"z{i}.png")
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    assert len(open_data(path)) == 3
+    assert "5 other files passed over, such as 'z0.png'" in caplog.text
+    caplog.clear()
+    path = write_zip(tmp_path / "a.zip", FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        for i, mode in enumerate((0o120777, 0o020666, 0o060666, 0o010666)):
+            member = zipfile.ZipInfo(f"z{i}.png")
+            member.external_attr = mode << 16
+            archive.writestr(member, "/etc/passwd")
+    assert len(open_data(path)) == 3
+    assert "4 other files passed over, such as 'z0.png'" in caplog.text
+
+
+def bomb(path, kind, size):
+    """Write an archive that holds zeros and hardly anything else."""
+    block = b"\0" * 2**20
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for i in range(4):
+                with archive.open(f"{i}.png", "w", force_zip64=True) as member:
+                    for _ in range(size // len(block) // 4):
+                        member.write(block)
+        return path
+    with tarfile.open(path, f"w:{kind}") as archive:
+        for i in range(4):
+            member = tarfile.TarInfo(f"{i}.png")
+            member.size = size // 4
+            archive.addfile(member, io.BytesIO(b"\0" * member.size))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz"])
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(archives, "SMALL_BYTES", 2**20)
+    path = bomb(tmp_path / f"a.{'zip' if kind == 'zip' else 'tar.' + kind}", kind, 2**24)
+    assert 2**24 / path.stat().st_size > 900
+    with pytest.raises(DataError, match="would unpack to more than 200 times its size"):
+        open_data(path)
+
+
+def huge_header(path, size):
+    """Write a compressed archive whose first extended header says that it has so many bytes, and has them."""
+    member = tarfile.TarInfo("x")
+    member.type, member.size = tarfile.XHDTYPE, size
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        archive.fileobj.write(member.tobuf(tarfile.PAX_FORMAT))
+        for _ in range(size // 2**20):
+            archive.fileobj.write(b"\0" * 2**20)
+    return path
+
+
+def test_headers_as_large_as_memory_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 2**20)
+    with pytest.raises(DataError, match="a part of it has 4,194,304 bytes"):
+        open_data(huge_header(tmp_path / "a.tar.gz", 2**22))
+
+
+def test_too_many_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(shelves, "MAX_FILES", 2)
+    for kind, write in WRITERS.items():
+        with pytest.raises(DataError, match="has more than 2 members; give a smaller archive"):
+            open_data(write(tmp_path / f"a.{kind}", FILES))
+
+
+def test_a_list_of_members_too_long_to_be_read(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "a.zip", FILES)
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 100)
+    with pytest.raises(DataError, match=r"has a list of members of \d+ bytes"):
+        open_data(path)
+    content = path.read_bytes()
+    at = content.rindex(b"PK\5\6")
+    path.write_bytes(content[: at + 12] + b"\xff" * 4 + content[at + 16 :])  # as if the long form stated it
+    with pytest.raises(DataError, match="has a list of members of"):
+        open_data(path)
+
+
+@pytest.mark.faults
+def test_a_million_members_are_refused(tmp_path):
+    path = tmp_path / "a.tar"
+    header = tarfile.TarInfo("x.png").tobuf()
+    with path.open("wb") as file:
+        for _ in range(101):
+            file.write(header * 10_000)
+    with pytest.raises(DataError, match=r"has the member 'x.png' twice"):
+        open_data(path)
+
+
+@pytest.mark.slow
+def test_a_bomb_of_a_thousand_to_one_takes_no_memory(tmp_path):
+    paths = [bomb(tmp_path / f"a.{kind}", kind.rpartition(".")[2], 2**30) for kind in ("zip", "tar.gz")]
+    program = """
+import resource, sys
+from ganzoo.data.loading import open_data
+from ganzoo.errors import DataError
+import PIL.Image, tqdm
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    try:
+        open_data(path)
+    except DataError as error:
+        print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(ganzoo.__file__).parents[1],
+    )
+    *said, grown = done.stdout.splitlines()
+    assert [line.count("would unpack to more than 200 times") for line in said] == [1, 1]
+    assert int(grown) < 100_000  # kB
+
+
+def test_encrypted_members_are_listed_as_unreadable(tmp_path):
+    path = write_zip(tmp_path / "a.zip", FILES)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"'0.png' is encrypted; make the archive anew without a password"):
+        open_data(path)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_damaged_archive_is_refused_wherever_it_ends(tmp_path, kind):
+    path = WRITERS[kind](tmp_path / f"a.{kind}", FILES)
+    whole = path.read_bytes()
+    end = len(whole.rstrip(b"\0")) + 1 if kind == "tar" else len(whole)
+    for length in range(0, end, 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=rf"a\.{kind}"):
+            open_data(path)
+
+
+def test_what_is_no_archive_is_told(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"cannot read .*a.zip' as a tar archive"):
+        open_data(tmp_path / "a.zip")
+
+
+def test_the_name_of_an_archive_does_not_matter(tmp_path):
+    path = write_zip(tmp_path / "a.tar", FILES)
+    assert len(open_data(path)) == 3
+    assert len(open_data(f"pictures:{path.rename(tmp_path / 'data')}")) == 3
