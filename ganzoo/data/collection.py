@@ -1,29 +1,24 @@
-"""Folders and archives of single pictures -> a table, decoded once."""
+"""The pictures of one place on their way into a table: which of them, of what size and mode, decoded once."""
 
 import hashlib
 import logging
 import math
-import os
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ganzoo.data.layout import Layout, lay_out
+from ganzoo.data.layout import Layout
 from ganzoo.data.mapped import filled
-from ganzoo.data.options import PictureOptions, read_text
+from ganzoo.data.options import PictureOptions
 from ganzoo.data.pictures import decode, on_background, pixels
 from ganzoo.data.resizing import resized
-from ganzoo.data.shelves import ARCHIVE, Shelf, open_shelf
+from ganzoo.data.shelves import ARCHIVE, Shelf
 from ganzoo.data.survey import Header, reading, survey
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError
-from ganzoo.files import from_home
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,107 +31,41 @@ DEFAULT_HELD_OUT, HELD_OUT_FROM = 0.1, 100
 PIL_MODES = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}
 CHANNELS = {"grey": 1, "RGB": 3, "RGBA": 4}
 
-_CONTENTS = "pictures"
 _FORM = 1  # of what lies in the cache
 
 
-def open_pictures(
-    path: str | os.PathLike[str], *, split: str = "train", options: PictureOptions | None = None, **settings: Any
-) -> Table:
-    """Open the pictures in a folder or an archive as a table, decoded once.
-
-    Folders are classes, and two or more folders named `train`, `test` and `val` are splits; see
-    `ganzoo.data.layout.lay_out`. Without such folders a picture is held out, as split `"test"`, if the first 8 bytes
-    of its file's SHA-256 are, as a fraction of the largest value, below the share `held_out`: so equal files are in
-    one split, and adding files moves no other.
-
-    Pictures are taken in the order of the bytes of their names, upright, with 8 bits a channel; of an animation the
-    first is taken, and colour profiles are not applied. What was done is logged in one line, as a warning where it
-    changed or left out anything.
+class Collection:
+    """The pictures of one split in one place.
 
     Args:
-        path: The folder, tar archive or zip archive.
-        split: `"train"`, `"test"`, or `"val"`, which only folders can give.
-        options: How the pictures are read.
-        settings: Single options by name, such as `image_size=64`, in place of `options`.
-
-    Returns:
-        A table of pictures uint8 `(C, H, W)`; beyond the memory budget they lie in a file of the cache.
+        shelf: Where they lie; it stays open while the table is made.
+        layout: Which they are.
+        split: The split they are.
+        options: How they are to be read.
 
     Raises:
-        InputError: There is no such split, or an option has a value that it does not take.
-        DataError: There are no pictures, or too many that cannot be read; the message names the first of them.
+        DataError: Too many cannot be read, or none are of the split.
     """
-    return _open(from_home(path), split, options or PictureOptions(**settings))
 
-
-def open_pictures_text(text: str, split: str) -> Table | None:
-    """Open `pictures:PATH`, or with a split and options `pictures@test,image_size=64:PATH`.
-
-    A split in the text is taken whatever `split` is.
-
-    Returns:
-        The table, or None if the text is of no such kind.
-
-    Raises:
-        InputError: The text, or an option in it, cannot be read.
-        DataError: As for `open_pictures`.
-    """
-    parts = read_text(text)
-    if parts is None:
-        return None
-    chosen, options, path = parts
-    table = _open(from_home(path), split if chosen is None else chosen, options)
-    # Asked for by name, the training split is to be told from a held-out one wherever the data is named.
-    return replace(table, name=f"{table.name}-train") if chosen == "train" else table
-
-
-def open_plain(path: Path, split: str) -> Table:
-    """Open a path that nothing is said of as pictures, unless it looks like pairs of pictures.
-
-    Raises:
-        DataError: As for `open_pictures`, or there are two classes called A and B.
-    """
-    return _open(path, split, PictureOptions(), is_plain=True)
-
-
-def _open(path: Path, split: str, options: PictureOptions, *, is_plain: bool = False) -> Table:
-    _check_writable(path)
-    with ExitStack() as stack:
-        shelf = open_shelf(path, stack, contents=_CONTENTS)
-        layout = lay_out(shelf, split, options.labels)
-        if is_plain and layout.class_names == ("A", "B"):
-            raise DataError(
-                f"{str(path)!r} has the folders A and B, as pairs of pictures do; give 'pairs:{path}', or "
-                f"'pictures:{path}' to take them for two classes"
-            )
+    def __init__(self, shelf: Shelf, layout: Layout, split: str, options: PictureOptions) -> None:
+        self.shelf, self.layout, self.split, self.asked = shelf, layout, split, options
         headers = survey(shelf, layout.names)
-        collection = _Collection(shelf, layout, headers, split, options)
-        return collection.table()
-
-
-@dataclass
-class _Collection:
-    """The pictures of one place, on their way into a table."""
-
-    shelf: Shelf
-    layout: Layout
-    headers: Sequence[Header | DataError]
-    split: str
-    asked: PictureOptions
-
-    def __post_init__(self) -> None:
-        self.failed = {i: str(header) for i, header in enumerate(self.headers) if isinstance(header, DataError)}
+        self.good = {i: header for i, header in enumerate(headers) if isinstance(header, Header)}
+        self.failed = {i: str(header) for i, header in enumerate(headers) if isinstance(header, DataError)}
         self._check_failed()
         self.options = self._resolved()
         self.chosen = self._chosen()
 
     def table(self) -> Table:
-        """Decode the chosen pictures."""
+        """Decode the pictures.
+
+        Raises:
+            DataError: Too many cannot be read.
+        """
         height, width = self.options.size or DEFAULT_SIZE
         digest = hashlib.sha256()
         for i in self.chosen:
-            digest.update(repr((self.layout.names[i], self._header(i).digest)).encode())
+            digest.update(repr((self.layout.names[i], self.good[i].digest)).encode())
         key = {"form": _FORM, "files": digest.hexdigest(), "options": self.options.to_text(), "decoder": _decoder()}
         shape = (len(self.chosen), CHANNELS[self.options.mode], height, width)
         samples, facts = filled(shape, key, self._fill)
@@ -158,21 +87,14 @@ class _Collection:
         self._say(table, kept)
         return table
 
-    def _header(self, i: int) -> Header:
-        header = self.headers[i]
-        assert isinstance(header, Header)  # noqa: S101  # the others have failed
-        return header
-
-    def _good(self) -> list[Header]:
-        return [header for header in self.headers if isinstance(header, Header)]
-
     def _check_failed(self) -> None:
-        total, bad = len(self.headers), len(self.failed)
+        total, bad = len(self.layout.names), len(self.failed)
         if bad <= self.asked.unreadable * total and bad < total:
             return
         some = "; ".join(list(self.failed.values())[:3])
         enough = min(math.ceil(100 * bad / total) / 100, 0.99)
-        goes_on = f", or leave them out by 'pictures,unreadable={enough}:{self.shelf.path}'" if bad < total else ""
+        remedy = f"pictures{replace(self.asked, unreadable=enough).to_text()}:{self.shelf.path}"
+        goes_on = f", or leave them out by {remedy!r}" if bad < total else ""
         raise DataError(
             f"{bad:,} of the {total:,} pictures in {str(self.shelf.path)!r} cannot be read, and "
             f"{self.asked.unreadable:.3g} of them may be left out: {some}; repair or remove them ('ganzoo data check "
@@ -181,7 +103,7 @@ class _Collection:
 
     def _resolved(self) -> PictureOptions:
         """Return the options with nothing left open."""
-        good = self._good()
+        good = self.good.values()
         size, mode, held_out = self.asked.size, self.asked.mode, self.asked.held_out
         if size is None:
             sizes = {header.size for header in good}
@@ -191,25 +113,24 @@ class _Collection:
         if self.layout.has_splits:
             held_out = None
         elif held_out is None:
-            held_out = DEFAULT_HELD_OUT if len(self.headers) >= HELD_OUT_FROM else 0.0
+            held_out = DEFAULT_HELD_OUT if len(self.layout.names) >= HELD_OUT_FROM else 0.0
         return replace(self.asked, image_size=size, mode=mode, held_out=held_out)
 
     def _chosen(self) -> list[int]:
         """Return the positions of the split's pictures."""
-        good = [i for i in range(len(self.headers)) if i not in self.failed]
         share = self.options.held_out
         if share is None:
-            return good
+            return list(self.good)
         where = str(self.shelf.path)
         if self.split == "val":
             raise DataError(f"{where!r} has no folders by split, so there are only 'train' and 'test'; use one")
-        is_test = [int.from_bytes(self._header(i).digest[:8], "big") < share * 2**64 for i in good]
-        chosen = [i for i, test in zip(good, is_test, strict=True) if test == (self.split == "test")]
+        is_test = [int.from_bytes(self.good[i].digest[:8], "big") < share * 2**64 for i in self.good]
+        chosen = [i for i, test in zip(self.good, is_test, strict=True) if test == (self.split == "test")]
         if not chosen:
             raise DataError(
-                f"of the {len(good):,} pictures in {where!r} none fall to the split {self.split!r}, as {share:g} of "
-                f"them are held out for 'test'; choose another share, such as 'pictures,held_out=0.2:{where}', or use "
-                "the other split"
+                f"of the {len(self.good):,} pictures in {where!r} none fall to the split {self.split!r}, as {share:g} "
+                f"of them are held out for 'test'; choose another share, such as 'pictures,held_out=0.2:{where}', or "
+                "use the other split"
             )
         return chosen
 
@@ -236,7 +157,7 @@ class _Collection:
         if isinstance(content, DataError):
             raise _ChangedError(str(content)) from content
         name, options = self.layout.names[i], self.options
-        if hashlib.sha256(content).digest() != self._header(i).digest:
+        if hashlib.sha256(content).digest() != self.good[i].digest:
             raise _ChangedError(f"the picture {name!r} changed while the data was read; leave it alone meanwhile")
         image = decode(content, name)
         image = image if options.mode == "RGBA" else on_background(image, options.background)
@@ -245,7 +166,7 @@ class _Collection:
 
     def _say(self, table: Table, kept: list[int]) -> None:
         """Log what the table is, and what was done to its pictures."""
-        options, headers = self.options, [self._header(i) for i in kept]
+        options, headers = self.options, [self.good[i] for i in kept]
         height, width = table.sample_shape[1:]
         counts = Counter[str]()
         for header in headers:
@@ -254,7 +175,7 @@ class _Collection:
             counts["animated"] += header.is_animated
             counts["profile"] += header.has_profile
             counts["coloured"] += not header.is_grey and options.mode == "grey"
-        held_out = len(self._good()) - len(self.chosen)
+        held_out = len(self.good) - len(self.chosen)
         others = self.layout.others
         done = [
             (counts["resized"], f"{counts['resized']:,} of another size brought to it by resize={options.resize}"),
@@ -285,11 +206,3 @@ def _decoder() -> str:
     import PIL
 
     return PIL.__version__
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse a path that a run's config could not name."""
-    try:
-        str(path.absolute()).encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"the path {str(path)!r} is no text in UTF-8; rename it, or give it by a link") from error

@@ -12,9 +12,9 @@ from torch.utils.data import Dataset, IterableDataset
 
 from ganzoo import files, plugins
 from ganzoo.data.arrays import Array, ValueRange, table_from_arrays, table_from_tuple
-from ganzoo.data.collection import open_pictures_text, open_plain
 from ganzoo.data.datasets import MapStyle, table_from_dataset
 from ganzoo.data.downloads import open_torchvision_text
+from ganzoo.data.folders import open_pictures_text, open_plain
 from ganzoo.data.idx import has_idx_files, open_idx_folder, open_idx_images
 from ganzoo.data.npz import open_npz
 from ganzoo.data.pairs import open_pairs_text

@@ -193,6 +193,8 @@ def _check_samples(table: Table) -> None:
 
 
 def _check_range(table: Table, values: Tensor, what: str) -> None:
+    if values.dtype == torch.uint8 and table.scale == table.offset == HALF_BYTE:
+        return  # nothing can lie beyond; a table may be larger than memory
     # aminmax propagates NaN, so one pass finds values that are not finite too.
     low, high = (float(end) for end in values.aminmax())
     reach = table.scale * (1 + _ROUNDING)

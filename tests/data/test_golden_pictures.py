@@ -6,7 +6,7 @@ import torch
 from picture_files import encoded, noise, png, write_files
 from PIL import Image, ImageCms
 
-from ganzoo.data.collection import open_pictures
+from ganzoo.data.folders import open_pictures
 from ganzoo.errors import DataError
 
 COLOUR, GREY = noise(0), noise(1, channels=1)
