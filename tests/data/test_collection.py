@@ -1,8 +1,10 @@
 """Folders and archives of single pictures as tables."""
 
+import gzip
 import hashlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from idx_files import write_split
 from picture_files import encoded, noise, write_files, write_tar, write_zip
 from PIL import Image
 
@@ -19,6 +22,7 @@ import ganzoo
 from ganzoo.data import collection, mapped
 from ganzoo.data.folders import open_pictures
 from ganzoo.data.loading import open_data
+from ganzoo.data.npz import write_npz
 from ganzoo.errors import DataError, InputError, RunError
 
 PLAIN = {f"{i}.png": encoded(noise(i)) for i in range(4)}
@@ -404,6 +408,51 @@ def test_what_a_killed_process_left_in_the_cache_is_removed(tmp_path, small_memo
     assert (left.exists(), other.exists()) == (False, True)
 
 
+def in_children(count, act):
+    """Run something in so many processes at once, and return their exit statuses."""
+    children = []
+    for _ in range(count):
+        child = os.fork()
+        if child == 0:
+            try:
+                act()
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def test_several_processes_share_the_cache(tmp_path, small_memory):
+    source = f"pictures,held_out=0:{many_and_bad(tmp_path / 'data', 0, 200)}"
+
+    def act():
+        table = open_data(source)
+        assert torch.equal(table.samples[:3], stacked(0, 1, 2, height=2, width=2))
+
+    assert in_children(4, act) == [0] * 4
+    assert sorted(path.suffix for path in small_memory.iterdir()) == [".bin", ".json"]
+    assert open_data(source).samples.sum() == stacked(*range(200), height=2, width=2).sum()
+
+
+def test_a_process_killed_while_it_decodes_leaves_nothing_that_is_used(tmp_path, small_memory, monkeypatch):
+    source = f"pictures,held_out=0:{many_and_bad(tmp_path / 'data', 0, 200)}"
+    real, count = collection.decode, iter(range(1000))
+
+    def decode(content, name):
+        if next(count) == 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(content, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collection, "decode", decode)
+        assert in_children(1, lambda: open_data(source)) == [-signal.SIGKILL]
+    (left,) = small_memory.iterdir()
+    assert ".tmp-" in left.name
+    assert torch.equal(open_data(source).samples, stacked(*range(200), height=2, width=2))
+    assert sorted(path.suffix for path in small_memory.iterdir()) == [".bin", ".json"]
+
+
 def test_a_failure_that_may_pass_is_not_kept(tmp_path, small_memory, monkeypatch):
     path = many_and_bad(tmp_path / "data", 0, 100)
     source, victim = f"pictures,held_out=0:{path}", path / "050.png"
@@ -468,6 +517,29 @@ def test_a_run_on_pictures_is_resumed(tmp_path, monkeypatch, kind, budget):
         (path / "a" / "000.png").write_bytes(encoded(noise(999, 3, 3)))
         with pytest.raises(RunError, match=r"data\.fingerprint was"):
             ganzoo.Trainer.resume(tmp_path / "half", progress=False)
+
+
+@pytest.mark.parametrize(
+    "source", ["data.npz", "data.tar.gz", "pictures@test,held_out=0.5:data", "torchvision:./MNIST"]
+)
+def test_a_run_on_any_source_opens_the_same_again(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    files = {f"{i:03}.png": encoded(noise(i, 3, 3)) for i in range(60)}
+    write_files(tmp_path / "data", files)
+    write_tar(tmp_path / "data.tar.gz", files, "w:gz")
+    write_npz(open_data("data"), "data.npz")
+    for prefix in ("train", "t10k"):
+        write_split(tmp_path / "MNIST" / "raw", prefix)
+        packed = tmp_path / "MNIST" / "raw" / f"{prefix}-images-idx3-ubyte.gz"
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    trainer = ganzoo.Trainer(
+        "mlp", "non_saturating", source, images=32, batch_size=16, run="r", model_args=ARCHITECTURE, progress=False
+    )
+    trainer.fit()
+    monkeypatch.chdir("/")
+    resumed = ganzoo.Trainer.resume(tmp_path / "r", progress=False)
+    assert resumed.table.fingerprint() == trainer.table.fingerprint()
+    assert (resumed.table.name, resumed.table.source) == (trainer.table.name, trainer.table.source)
 
 
 def stop_at(trainer, step):
