@@ -151,12 +151,12 @@ class TarShelf(_ArchiveShelf):
             DataError: The archive is damaged.
         """
         # Going back in a compressed archive means to decompress it from its beginning.
-        for position in sorted(range(len(names)), key=lambda position: self._members[names[position]].offset):
-            member = self._members[names[position]]
+        for position in sorted(range(len(names)), key=lambda position: self._members[names[position]]):
+            offset, size = self._members[names[position]]
             try:
-                check_file_size(member.size, f"{self.path}/{names[position]}")
-                stream = self._archive.extractfile(member)
-                content: bytes | DataError = b"" if stream is None else stream.read()
+                check_file_size(size, f"{self.path}/{names[position]}")
+                self._stream.seek(offset)
+                content: bytes | DataError = self._stream.read(size)
             except DataError as error:
                 content = error
             except Exception as error:  # tarfile and the decompressors raise nearly anything on damaged content.
@@ -168,14 +168,18 @@ class TarShelf(_ArchiveShelf):
             beginning = file.read(8)
         opener = next((each for magic, each in _COMPRESSED.items() if beginning.startswith(magic)), None)
         stream = stack.enter_context(opener(self.path) if opener else self.path.open("rb"))
-        bounded = _Bounded(stream, self._check_total if opener else lambda size: None)
-        self._archive = stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))  # type: ignore[call-overload]  # noqa: SIM115
-        for count, member in enumerate(self._archive):
-            self._check_count(count + 1)
-            self._put(member.name, member, is_file=member.isreg())
-        # tarfile takes a damaged header, or the end of the file, for the end of the archive.
-        bounded.seek(self._archive.offset)
-        end = bounded.read(tarfile.BLOCKSIZE)
+        self._stream = _Bounded(stream, self._check_total if opener else lambda size: None)
+        with tarfile.open(fileobj=self._stream, mode="r:") as archive:  # type: ignore[call-overload]
+            count = 0
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # there may be a million
+                count += 1
+                self._check_count(count)
+                place = (member.offset_data, member.size)
+                self._put(member.name, place, is_file=member.isreg() and not member.issparse())
+            # tarfile takes a damaged header, or the end of the file, for the end of the archive.
+            self._stream.seek(archive.offset)
+        end = self._stream.read(tarfile.BLOCKSIZE)
         if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
             raise self._damaged("it does not end as an archive does")
 
