@@ -145,7 +145,9 @@ def inspect_pictures(path: str | os.PathLike[str], *, labels: Labels = "folders"
             if position % every == 0:
                 small, _ = resized(on_background(image).convert("RGB"), SHEET_SIZE, "pad")
                 shown[position] = (pixels(small).float() - HALF_BYTE) / HALF_BYTE
-    report.duplicates = sorted(sorted(group, key=names.index) for group in seen.values() if len(group) > 1)
+    rank = {name: number for number, name in enumerate(names)}
+    groups = (sorted(group, key=rank.__getitem__) for group in seen.values() if len(group) > 1)
+    report.duplicates = sorted(groups, key=lambda group: rank[group[0]])
     sheet = [shown[position] for position in sorted(shown)]
     return report, torch.stack(sheet) if sheet else None
 

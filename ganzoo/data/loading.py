@@ -18,7 +18,7 @@ from ganzoo.data.folders import open_pictures_text, open_plain
 from ganzoo.data.idx import has_idx_files, open_idx_folder, open_idx_images
 from ganzoo.data.npz import open_npz
 from ganzoo.data.pairs import open_pairs_text
-from ganzoo.data.shelves import ARCHIVE
+from ganzoo.data.shelves import ARCHIVE, is_picture
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, UnknownNameError
 
@@ -107,6 +107,8 @@ def _open_path(path: Path, split: str, value_range: ValueRange | None) -> Table:
     if files.is_file(path):
         if path.suffix.lower() == ".npz":
             return open_npz(path, value_range=value_range)
+        if is_picture(path.name):
+            raise DataError(f"{str(path)!r} is a single picture; give the folder of the pictures")
         return open_plain(path, split) if ARCHIVE.search(path.name) else open_idx_images(path)
     if files.is_folder(path):
         return open_idx_folder(path, split) if has_idx_files(path) else open_plain(path, split)

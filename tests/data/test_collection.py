@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ import ganzoo
 from ganzoo.data import collection, mapped
 from ganzoo.data.folders import open_pictures
 from ganzoo.data.loading import open_data
-from ganzoo.data.npz import write_npz
+from ganzoo.data.npz import KEYS, write_npz
+from ganzoo.data.options import PictureOptions
+from ganzoo.data.pictures import SUFFIXES
 from ganzoo.errors import DataError, InputError, RunError
 
 PLAIN = {f"{i}.png": encoded(noise(i)) for i in range(4)}
@@ -572,3 +575,17 @@ def test_a_damaged_member_of_a_zip_archive_is_left_out(tmp_path, caplog):
     path.write_bytes(content)
     assert len(open_data(f"pictures,held_out=0:{path}")) == 99
     assert "'050.png' cannot be read from" in caplog.text
+
+
+def test_a_single_picture_is_told_from_other_files(tmp_path):
+    write_files(tmp_path, PLAIN)
+    with pytest.raises(DataError, match=r"0\.png' is a single picture; give the folder"):
+        open_data(tmp_path / "0.png")
+
+
+def test_the_page_on_data_has_every_option_and_key():
+    page = (Path(ganzoo.__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    for name in [*(each.name for each in fields(PictureOptions)), *KEYS]:
+        assert any(f"`{name}`" in row for row in rows), name
+    assert all(suffix in page for suffix in SUFFIXES)
