@@ -94,12 +94,12 @@ def main():
             asked.keep.write_bytes(mutated(asked.replay)[1])
         print(fuzz(asked.replay))
         return
-    started = time.monotonic()
+    started, tested = time.monotonic(), commit()
     rows = mutations(range(asked.seed, asked.seed + asked.mutations))
     rows += [folder_of(asked.files)] if asked.files else []
     report = {
         "command": f"python tests/campaigns/pictures.py {' '.join(sys.argv[1:])}".strip(),
-        "commit": commit(),
+        "commit": tested,
         "seconds": round(time.monotonic() - started),
         "failed": sum(row["outcome"] != "ok" for row in rows),
     }
