@@ -73,7 +73,7 @@ def auth_check(hub: "LoopbackHub", request: Request, repo: str, write: str | Non
 
 
 def agent_harnesses(hub: "LoopbackHub", request: Request) -> Response:
-    return Response.of({})
+    return Response.of({"standardEnvVars": [], "harnesses": {}})
 
 
 def _information(hub: "LoopbackHub", repository: Repository, commit: Commit) -> dict:

@@ -31,7 +31,14 @@ def client_environment(
         token: the user's token; ``None`` is anonymous.
         xet: whether files travel by xet; by LFS otherwise.
         environment: further variables, which override these.
+
+    The client asks the Hub once a day for a registry that it keeps in ``HF_HOME`` (``/api/agent-harnesses``): an empty
+    one is put there, so that the requests on record are those that the code made.
     """
+    registry = Path(home) / ".agent_harnesses.json"
+    if not registry.exists():
+        registry.parent.mkdir(parents=True, exist_ok=True)
+        registry.write_text('{"standardEnvVars": [], "harnesses": {}}')
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(INHERITED)}
     return {
         **kept,

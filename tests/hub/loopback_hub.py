@@ -42,6 +42,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
 
 import loopback_api as api
+import loopback_pulls as pulls
 import loopback_transfer as transfer
 from loopback_client import HubProcess, client_environment, run_client
 from loopback_faults import Fault
@@ -71,6 +72,9 @@ HUB_ROUTES = [
     ("POST DELETE", f"{MODEL}/branch/(?P<name>.+)", api.branch),
     ("POST DELETE", f"{MODEL}/tag/(?P<name>.+)", api.tag),
     ("PUT", f"{MODEL}/settings", api.settings),
+    ("GET POST", f"{MODEL}/discussions", pulls.discussions),
+    ("GET", f"{MODEL}/discussions/(?P<number>[0-9]+)", pulls.discussion),
+    ("POST", f"{MODEL}/discussions/(?P<number>[0-9]+)(?P<merge>/merge)", pulls.discussion),
     ("GET", f"{MODEL}/auth-check(?P<write>/write)?", api.auth_check),
     ("POST", f"{MODEL}/preupload/{REV}", transfer.preupload),
     ("POST", f"{MODEL}/commit/{REV}", transfer.commit),
@@ -215,6 +219,12 @@ class LoopbackHub:
                 repo_id, revision
             )
             self.store.save()
+
+    def merge(self, repo_id: str, number: int) -> str:
+        """Merge a pull request and return the commit that it makes on ``main``."""
+        with self.store.lock:
+            repository = self.store.repositories[repo_id]
+            return pulls.merge_pull(self.store, repository, repository.pulls[str(number)], repository.namespace).oid
 
     def delete_repo(self, repo_id: str) -> None:
         with self.store.lock:

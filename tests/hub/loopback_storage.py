@@ -74,6 +74,24 @@ class User:
 
 
 @dataclass
+class PullRequest:
+    """A pull request, opened at the commit ``base``."""
+
+    number: int
+    title: str
+    description: str
+    author: str
+    base: str
+    created: str
+    status: str = "open"
+    merge: str | None = None
+
+    @property
+    def ref(self) -> str:
+        return f"refs/pr/{self.number}"
+
+
+@dataclass
 class Repository:
     """A model repository. ``readers`` are the users let through the gate of a gated one."""
 
@@ -85,6 +103,7 @@ class Repository:
     created: str = ""
     refs: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)
+    pulls: dict[str, PullRequest] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -118,9 +137,6 @@ class Repository:
             if parent is None or parent.files.get(path) != step.files.get(path):
                 return step
         raise AssertionError(path)
-
-    def pull_requests(self) -> list[int]:
-        return sorted(int(name.rsplit("/", 1)[1]) for name in self.refs if name.startswith("refs/pr/"))
 
 
 def lfs_tracked(gitattributes: str, path: str) -> bool:
@@ -169,6 +185,7 @@ class Store:
             for oid, commit in entry["commits"].items():
                 files = {path: File(**file) for path, file in commit.pop("files").items()}
                 entry["commits"][oid] = Commit(**commit, files=files)
+            entry["pulls"] = {number: PullRequest(**pull) for number, pull in entry["pulls"].items()}
             self.repositories[entry["id"]] = Repository(**entry)
 
     def save(self) -> None:

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from loopback_access import commit_at, current_user, file_at, open_repository, signed_in
 from loopback_cards import validate
 from loopback_http import HubError, Request, Response
-from loopback_storage import Commit, File, Repository, ignored, lfs_tracked
+from loopback_pulls import open_pull
+from loopback_storage import File, Repository, ignored, lfs_tracked
 
 if TYPE_CHECKING:
     from loopback_hub import LoopbackHub
@@ -235,13 +236,13 @@ def commit(hub: "LoopbackHub", request: Request, repo: str, rev: str) -> Respons
     for operation in operations:
         _apply(hub, files, operation["key"], operation["value"])
     answer: dict = {"success": True}
-    if request.flag("create_pr"):
-        number = max([0, *repository.pull_requests()]) + 1
-        ref = f"refs/pr/{number}"
-        answer["pullRequestUrl"] = f"{hub.endpoint}/{repository.id}/discussions/{number}"
     value, author = header["value"], user.name if user else ""
-    made: Commit = hub.store.add_commit(
-        repository, ref or "", head.oid, files, value["summary"], value.get("description") or "", author
-    )
+    title, message = value["summary"], value.get("description") or ""
+    if request.flag("create_pr"):
+        pull = open_pull(repository, head, title, message, author)
+        ref = pull.ref
+        answer["pullRequestUrl"] = f"{hub.endpoint}/{repository.id}/discussions/{pull.number}"
+    assert ref is not None
+    made = hub.store.add_commit(repository, ref, head.oid, files, title, message, author)
     answer |= {"commitUrl": f"{hub.endpoint}/{repository.id}/commit/{made.oid}", "commitOid": made.oid}
     return Response.of(answer, **{"X-Repo-Commit": made.oid})
