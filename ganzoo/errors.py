@@ -77,12 +77,40 @@ class DivergenceError(GanzooError, ArithmeticError):
     exit_code = 3
 
 
+class HubError(GanzooError):
+    """The Hugging Face Hub did not do what was asked of it."""
+
+
+class HubNotFoundError(HubError, LookupError):
+    """There is no such repository, revision or file on the Hub, or none that this user may see."""
+
+
+class HubAccessError(HubError):
+    """The Hub refuses this user: no token or a wrong one, a gated or disabled repository, no right to write."""
+
+
+class HubUnreachableError(HubError):
+    """The Hub cannot be reached, is down, asks to wait, or took too long, and the cache does not have the file."""
+
+
+class HubIntegrityError(HubError):
+    """What the Hub sent is not what it or the model's config.json says it is."""
+
+
+class HubConflictError(HubError):
+    """Somebody else changed the repository during a push."""
+
+
 class MissingExtraError(GanzooError, ImportError):
     """A package that only an extra installs is absent."""
 
 
 class ModeCollapseWarning(UserWarning):
     """A generator's samples have become nearly alike."""
+
+
+class HubWarning(UserWarning):
+    """The Hub gave no answer, and a copy from the cache is used."""
 
 
 class DiscriminatorWonWarning(UserWarning):

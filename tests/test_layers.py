@@ -13,13 +13,14 @@ ROOT = Path(ganzoo.__file__).parent
 LAYERS = [
     "cli app",
     "testing training metrics latent",
+    "publishing",
     "zoo",
     "building",
     "gan hub sources saving card",
     "sampling",
     "models losses data",
     "weights config",
-    "plugins plugin_loader",
+    "plugins plugin_loader published",
     "registry hookspecs distributions",
     "errors files randomness",
 ]

@@ -36,7 +36,7 @@ def sample(
     truncation: float | None,
     columns: int | None,
 ) -> None:
-    """Draw samples of MODEL: a name that `ganzoo list` shows, or local-dir:PATH.
+    """Draw samples of MODEL: a name that `ganzoo list` shows, hf-hub:ORG/NAME, or local-dir:PATH.
 
     Example: ganzoo sample mlp-mnist --out digits.png
     """
