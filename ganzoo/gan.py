@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from ganzoo.sampling import Array, Labels
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from ganzoo.hub.pushing import Pushed, Where
 
     Picture = Image.Image | str | os.PathLike[str]
 
@@ -360,3 +362,20 @@ class GAN(nn.Module):
             OutputError: The folder cannot be written.
         """
         saving.save_model(self.networks, self.config, Path(directory), dtype)
+
+    def push_to_hub(self, repo_id: str, *, dtype: torch.dtype | None = None, **where: "Unpack[Where]") -> "Pushed":
+        """Publish the model on the Hugging Face Hub, as one commit: weights, config.json, a model card, a picture.
+
+        Args:
+            repo_id: The repository, `"org/name"`; made if there is none.
+            dtype: What to store floating-point weights in; None: as they are.
+            where: `private`, `create_pr`, `revision`, `token`, `endpoint`, `commit_message` and `overwrite_card`; see
+                `ganzoo.hub.pushing.Target`.
+
+        Raises:
+            WeightsError: The networks are plain modules, which no registry could build again.
+            HubError: The Hub refuses, or cannot be reached; pushing again does nothing twice.
+        """
+        from ganzoo.hub.pushing import Target, push_model
+
+        return push_model(self, Target(repo_id=repo_id, **where), dtype)

@@ -16,10 +16,13 @@ from ganzoo import __version__, plugins
 from ganzoo.errors import GanzooError, did_you_mean
 
 COMMANDS = {
+    "card": "ganzoo.cli.hub:card",
     "evaluate": "ganzoo.cli.evaluate:evaluate",
     "info": "ganzoo.cli.info:info",
     "list": "ganzoo.cli.listing:list_entries",
     "plugins": "ganzoo.cli.listing:list_plugins",
+    "publish-zoo": "ganzoo.cli.hub:publish_zoo",
+    "push": "ganzoo.cli.hub:push",
     "resume": "ganzoo.cli.train:resume",
     "sample": "ganzoo.cli.sample:sample",
     "train": "ganzoo.cli.train:train",

@@ -142,7 +142,7 @@ class Repository:
 
     def _resolved(self, revision: str) -> str:
         """Return the commit that a revision is, or was when it was cached, with a warning."""
-        known = self._cached_commit(revision)
+        known = None if self._access.force_download else self._cached_commit(revision)
         try:
             with self._explaining():
                 ask = partial(self._ask_commit, revision)
