@@ -156,7 +156,6 @@ def _entry(repository: Repository, commit: Commit, path: str, file: File, expand
     if expand:
         last = repository.last_change(commit, path)
         entry["lastCommit"] = {"id": last.oid, "title": last.title, "date": last.date}
-        entry["securityFileStatus"] = {"status": "safe"}
     return entry
 
 
