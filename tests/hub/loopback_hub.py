@@ -45,7 +45,7 @@ import loopback_api as api
 import loopback_pulls as pulls
 import loopback_transfer as transfer
 from loopback_client import HubProcess, client_environment, run_client
-from loopback_faults import Fault
+from loopback_faults import Fault, first_met
 from loopback_http import HubError, Origin, Request, Response
 from loopback_storage import File, Repository, Store, User, lfs_tracked
 from loopback_xet import xet_download, xet_files
@@ -277,7 +277,7 @@ class LoopbackHub:
         """Return what to send for a request, and the fault that it met."""
         with self._record:
             self.requests.append(request)
-            fault = next((fault for fault in list(self.faults) if fault.meets(request)), None)
+            fault = first_met(self.faults, request)
         response = self._perform(request) if fault is None or fault.perform else None
         if fault is not None and fault.action is not None:
             fault.action(request)
