@@ -16,6 +16,8 @@ GRID = bytes(range(251)) * 5000
 @pytest.fixture(scope="module", params=["lfs", "xet"])
 def session(request, tmp_path_factory):
     """A Hub, what the client did with it in one process, and whether files went by xet."""
+    if request.param == "xet":
+        pytest.importorskip("hf_xet")
     with LoopbackHub(tmp_path_factory.mktemp("hub")) as hub:
         hub.add_user("ganzoo", token="hf_ganzoo", orgs=("lab",))
         hub.add_user("someone", token="hf_someone")
@@ -165,6 +167,7 @@ print(json.dumps(HfApi().upload_file(repo_id="ganzoo/gan", path_or_fileobj=CONTE
 
 @pytest.mark.parametrize(("push", "read"), [(True, False), (False, True)])
 def test_what_came_by_one_way_leaves_by_the_other(hub, push, read):
+    pytest.importorskip("hf_xet")
     content = bytes(range(253)) * 1000
     hub.add_user("ganzoo", token="hf_ganzoo")
     hub.create_repo("ganzoo/gan")
@@ -188,15 +191,15 @@ def test_a_second_process_serves_the_same_folder_until_it_is_killed(tmp_path):
         hub.create_repo("ganzoo/gan")
         head = hub.commit("ganzoo/gan", {"model.safetensors": WEIGHTS})
     code = """
-import json, httpx2
+import json
 from huggingface_hub import HfApi
 try:
     print(json.dumps(HfApi().model_info("ganzoo/gan").sha))
-except httpx2.ConnectError:
-    print("null")
+except Exception as error:
+    print(json.dumps(type(error).__name__))
 """
     with HubProcess(tmp_path) as process:
         assert run_client(READ, process) == hashlib.sha256(WEIGHTS).hexdigest()
         assert run_client(code, process) == head
         process.kill()
-        assert run_client(code, process) is None
+        assert run_client(code, process) == "ConnectError"
