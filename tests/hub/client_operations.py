@@ -137,6 +137,10 @@ api.delete_tag("ganzoo/dcgan", tag="v1")
 api.delete_branch("ganzoo/dcgan", branch="trial")
 refs = api.list_repo_refs("ganzoo/dcgan", include_pull_requests=True)
 told["refs left"] = [ref.ref for ref in [*refs.branches, *refs.tags, *refs.pull_requests]]
-api.delete_repo("lab/secret")
-told["delete missing repository"] = refused(api.delete_repo, "lab/secret")
+api.move_repo("lab/secret", "ganzoo/moved")
+told["moved"] = [api.model_info("lab/secret").id, Path(hf_hub_download("lab/secret", ".gitattributes")).read_text()]
+api.update_repo_settings("ganzoo/moved", gated="manual", private=False)
+told["settings"] = [api.model_info("ganzoo/moved").gated, api.model_info("ganzoo/moved").private]
+api.delete_repo("ganzoo/moved")
+told["delete missing repository"] = refused(api.delete_repo, "ganzoo/moved")
 json.dump(told, sys.stdout)

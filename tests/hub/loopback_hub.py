@@ -187,6 +187,11 @@ class LoopbackHub:
             repository = self.store.repositories[repo_id]
             return merge_pull(self.store, repository, repository.pulls[str(number)], repository.namespace).oid
 
+    def rename(self, repo_id: str, new_id: str) -> None:
+        """Give a repository another name; requests for the old one are sent on by a redirect."""
+        with self.store.lock:
+            self.store.rename(repo_id, new_id)
+
     def delete_repo(self, repo_id: str) -> None:
         with self.store.lock:
             del self.store.repositories[repo_id]

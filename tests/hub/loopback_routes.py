@@ -23,6 +23,7 @@ HUB_ROUTES: list[Route] = [
     ("GET", "/api/agent-harnesses", api.agent_harnesses),
     ("POST", "/api/repos/create", api.create_repo),
     ("DELETE", "/api/repos/delete", api.delete_repo),
+    ("POST", "/api/repos/move", api.move_repo),
     ("POST", "/api/validate-yaml", api.validate_yaml),
     ("GET", "/api/models", api.list_models),
     ("GET HEAD", MODEL, api.model_info),
@@ -64,6 +65,9 @@ def perform(hub: "LoopbackHub", request: Request) -> Response:
                 if request.method in methods.split():
                     values = {name: value for name, value in found.groupdict().items() if value is not None}
                     with hub.store.lock:
+                        if new_id := hub.store.renamed.get(values.get("repo", "")):
+                            location = request.target.replace(values["repo"], new_id, 1)
+                            return Response(307, b"", {"Location": location})
                         return function(hub, request, **values)
         raise HubError(405 if known else 404, "Sorry, we can't find the page you are looking for.")
     except HubError as refusal:

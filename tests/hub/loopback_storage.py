@@ -135,6 +135,7 @@ class Store:
         self.lock = threading.RLock()
         self.users: dict[str, User] = {}
         self.repositories: dict[str, Repository] = {}
+        self.renamed: dict[str, str] = {}
         self._serial = itertools.count()
         for name in ("blobs", "lfs", "xet"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -142,6 +143,7 @@ class Store:
             self._load(json.loads((folder / "state.json").read_text()))
 
     def _load(self, state: dict) -> None:
+        self.renamed = state["renamed"]
         self.users = {user["name"]: User(**user) for user in state["users"]}
         for entry in state["repositories"]:
             for oid, commit in entry["commits"].items():
@@ -153,6 +155,7 @@ class Store:
     def save(self) -> None:
         """Write users and repositories down."""
         state = {
+            "renamed": self.renamed,
             "users": [asdict(user) for user in self.users.values()],
             "repositories": [asdict(repository) for repository in self.repositories.values()],
         }
@@ -194,8 +197,17 @@ class Store:
         repository = Repository(repo_id, created=now(), **settings)  # type: ignore[arg-type]
         files = {".gitattributes": self.add_blob(GITATTRIBUTES.encode())}
         self.repositories[repo_id] = repository
+        self.renamed.pop(repo_id, None)
         self.add_commit(repository, "refs/heads/main", None, files, "initial commit", author=repository.namespace)
         return repository
+
+    def rename(self, repo_id: str, new_id: str) -> None:
+        """Give a repository another name; the old one leads to the new one until it is taken."""
+        repository = self.repositories.pop(repo_id)
+        repository.id = new_id
+        self.repositories[new_id] = repository
+        self.renamed[repo_id] = new_id
+        self.save()
 
     def add_commit(
         self,

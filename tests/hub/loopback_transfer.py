@@ -199,7 +199,7 @@ def xet_token(hub: "LoopbackHub", request: Request, repo: str, kind: str, rev: s
         "X-Xet-Access-Token": token,
         "X-Xet-Token-Expiration": str(expiry),
     }
-    return Response.of({"casUrl": address, "accessToken": token, "exp": expiry}, **headers)
+    return Response.of({"casUrl": address, "accessToken": token, "exp": expiry}, headers=headers)
 
 
 def _apply(hub: "LoopbackHub", files: dict[str, File], key: str, value: dict) -> None:
@@ -254,4 +254,4 @@ def commit(hub: "LoopbackHub", request: Request, repo: str, rev: str) -> Respons
     assert ref is not None
     made = hub.store.add_commit(repository, ref, head.oid, files, title, message, author)
     answer |= {"commitUrl": f"{hub.endpoint}/{repository.id}/commit/{made.oid}", "commitOid": made.oid}
-    return Response.of(answer, **{"X-Repo-Commit": made.oid})
+    return Response.of(answer, headers={"X-Repo-Commit": made.oid})

@@ -45,7 +45,10 @@ def test_accounts_and_repositories(session):
     assert told["create existing"] == ["HfHubHTTPError", 409]
     assert told["create foreign"] == ["HfHubHTTPError", 403]
     assert told["delete missing repository"] == ["RepositoryNotFoundError", 404]
-    assert "lab/secret" not in hub.store.repositories
+    assert told["moved"][0] == "ganzoo/moved"
+    assert "*.safetensors filter=lfs" in told["moved"][1]
+    assert told["settings"] == ["manual", False]
+    assert not {"lab/secret", "ganzoo/moved"} & set(hub.store.repositories)
 
 
 def test_a_push_arrives_whole(session):
