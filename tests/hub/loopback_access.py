@@ -81,5 +81,5 @@ def file_at(commit: Commit, path: str) -> File:
     """Return the file at a quoted path."""
     file = commit.files.get(unquote(path))
     if file is None:
-        raise HubError(404, "Entry not found", "EntryNotFound", **{"X-Repo-Commit": commit.oid})
+        raise HubError(404, "Entry not found", "EntryNotFound", headers={"X-Repo-Commit": commit.oid})
     return file

@@ -51,6 +51,18 @@ def delete_repo(hub: "LoopbackHub", request: Request) -> Response:
     return Response.of({})
 
 
+def move_repo(hub: "LoopbackHub", request: Request) -> Response:
+    user, asked = signed_in(hub, request), request.json()
+    old, new = asked["fromRepo"], asked["toRepo"]
+    open_repository(hub, request, old, write=True)
+    if not may_write(user, new.split("/")[0]):
+        raise HubError(403, f'You don\'t have the rights to move a model to the namespace "{new.split("/")[0]}"')
+    if new in hub.store.repositories:
+        raise HubError(409, f"{new} exists")
+    hub.store.rename(old, new)
+    return Response.of({"url": f"{hub.endpoint}/{new}"})
+
+
 def settings(hub: "LoopbackHub", request: Request, repo: str) -> Response:
     repository, asked = open_repository(hub, request, repo, write=True), request.json()
     if "gated" in asked:
@@ -125,7 +137,7 @@ def model_info(hub: "LoopbackHub", request: Request, repo: str, rev: str = "main
                 sibling["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
     if expand := request.query.get("expand", []) + request.query.get("expand[]", []):
         information = {name: information.get(name) for name in ("_id", "id", *expand) if name in information}
-    return Response.of(information, **{"X-Repo-Commit": commit.oid})
+    return Response.of(information, headers={"X-Repo-Commit": commit.oid})
 
 
 def list_models(hub: "LoopbackHub", request: Request) -> Response:
@@ -156,7 +168,6 @@ def _entry(repository: Repository, commit: Commit, path: str, file: File, expand
     if expand:
         last = repository.last_change(commit, path)
         entry["lastCommit"] = {"id": last.oid, "title": last.title, "date": last.date}
-        entry["securityFileStatus"] = {"status": "safe"}
     return entry
 
 
@@ -176,7 +187,7 @@ def tree(hub: "LoopbackHub", request: Request, repo: str, rev: str, path: str = 
     folder, folders, expand = unquote(path).strip("/"), _folders(commit), request.flag("expand")
     if folder and folder not in folders:
         raise HubError(404, f"{folder} does not exist on {unquote(rev)}", "EntryNotFound")
-    entries = [{"type": "directory", "path": name, "size": 0, "oid": oid} for name, oid in folders.items()]
+    entries: list[dict] = [{"type": "directory", "path": name, "size": 0, "oid": oid} for name, oid in folders.items()]
     entries += [_entry(repository, commit, name, file, expand) for name, file in commit.files.items()]
     inside = [entry for entry in entries if not folder or entry["path"].startswith(folder + "/")]
     if not request.flag("recursive"):
@@ -193,7 +204,7 @@ def _page(hub: "LoopbackHub", request: Request, entries: list[dict], size: int) 
     if start + size < len(entries):
         query = {**request.query, "cursor": [str(start + size)]}
         headers["Link"] = f'<{hub.endpoint}{request.path}?{urlencode(query, doseq=True)}>; rel="next"'
-    return Response.of(entries[start : start + size], **headers)
+    return Response.of(entries[start : start + size], headers=headers)
 
 
 def paths_info(hub: "LoopbackHub", request: Request, repo: str, rev: str) -> Response:

@@ -13,7 +13,7 @@ class Fault:
 
     A rule with a ``status`` or a ``body``, and a ``reset`` without ``cut``, answers instead of the Hub: the request has
     no effect, unless ``perform`` is true (a commit that landed and was answered with 500). The others send the Hub's
-    own answer, damaged. Rules are tried in the order in which they were made, and one request meets one rule at most.
+    own answer, damaged. A request meets the first rule that is for it and active; all that are for it count it as seen.
 
     Args:
         match: the requests that the rule is for.
@@ -58,17 +58,17 @@ class Fault:
         if self.perform is None:
             self.perform = self.status is None and (not self.reset or self.cut is not None)
 
-    def meets(self, request: Request) -> bool:
-        """Return whether the request meets this rule, and count it. Not thread-safe: the caller holds a lock."""
-        if self.origin not in (None, request.origin):
-            return False
-        if not re.fullmatch(self.match, f"{request.method} {request.target}"):
-            return False
-        self.seen += 1
-        if self.seen <= self.skip or (self.times is not None and self.hits >= self.times):
-            return False
-        self.hits += 1
-        return True
+    def fits(self, request: Request) -> bool:
+        """Return whether the request is one that the rule is for, and count it as seen."""
+        fits = self.origin in (None, request.origin)
+        fits = fits and re.fullmatch(self.match, f"{request.method} {request.target}") is not None
+        self.seen += fits
+        return fits
+
+    @property
+    def active(self) -> bool:
+        """Whether the request that was just seen meets the rule."""
+        return self.seen > self.skip and (self.times is None or self.hits < self.times)
 
     def answer(self, response: Response | None) -> Response:
         """Return what to send in place of ``response``, which is ``None`` when the request was not performed."""
@@ -81,3 +81,11 @@ class Fault:
             place = self.flip % len(body)
             body = body[:place] + bytes([body[place] ^ 0xFF]) + body[place + 1 :]
         return Response(response.status, body, {**response.headers, **self.headers})
+
+
+def first_met(faults: list[Fault], request: Request) -> Fault | None:
+    """Return the rule that a request meets and count the hit. Not thread-safe: the caller holds a lock."""
+    met = next((fault for fault in [fault for fault in faults if fault.fits(request)] if fault.active), None)
+    if met is not None:
+        met.hits += 1
+    return met

@@ -63,18 +63,21 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: object, status: int = 200, **headers: str) -> "Response":
+    def of(cls, value: object, status: int = 200, headers: dict[str, str] | None = None) -> "Response":
         """Return an answer that carries ``value`` as JSON."""
-        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json; charset=utf-8", **headers})
+        kind = {"Content-Type": "application/json; charset=utf-8"}
+        return cls(status, json.dumps(value).encode(), kind | (headers or {}))
 
 
 class HubError(Exception):
     """A refusal, told as the Hub tells it: in ``X-Error-Code``, ``X-Error-Message`` and the body."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, **headers: str) -> None:
+    def __init__(
+        self, status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         named = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
-        self.response = Response.of({"error": message}, status, **named, **headers)
+        self.response = Response.of({"error": message}, status, named | (headers or {}))
 
 
 class Handler(BaseHTTPRequestHandler):

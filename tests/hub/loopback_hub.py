@@ -34,61 +34,22 @@ import re
 import secrets
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
 
-import loopback_api as api
-import loopback_pulls as pulls
-import loopback_transfer as transfer
 from loopback_client import HubProcess, client_environment, run_client
-from loopback_faults import Fault
-from loopback_http import HubError, Origin, Request, Response
-from loopback_storage import File, Repository, Store, User, lfs_tracked
+from loopback_faults import Fault, first_met
+from loopback_git import lfs_tracked
+from loopback_http import Origin, Request, Response
+from loopback_pulls import merge_pull
+from loopback_routes import perform
+from loopback_storage import File, Repository, Store, User
 from loopback_xet import xet_download, xet_files
 
 __all__ = ["Fault", "HubProcess", "LoopbackHub", "client_environment", "run_client"]
-
-MODEL = r"/api/models/(?P<repo>[^/]+/[^/]+)"
-GIT = r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs"
-SHA256 = r"(?P<oid>[0-9a-f]{64})"
-REV = r"(?P<rev>refs/[^/]+/[^/]+|[^/]+)"
-HUB_ROUTES = [
-    ("GET", "/api/whoami-v2", api.whoami),
-    ("GET", "/api/agent-harnesses", api.agent_harnesses),
-    ("POST", "/api/repos/create", api.create_repo),
-    ("DELETE", "/api/repos/delete", api.delete_repo),
-    ("POST", "/api/validate-yaml", api.validate_yaml),
-    ("GET", "/api/models", api.list_models),
-    ("GET HEAD", MODEL, api.model_info),
-    ("GET HEAD", f"{MODEL}/revision/{REV}", api.model_info),
-    ("GET", f"{MODEL}/tree/{REV}(?:/(?P<path>.*))?", api.tree),
-    ("POST", f"{MODEL}/paths-info/{REV}", api.paths_info),
-    ("GET", f"{MODEL}/commits/{REV}", api.commits),
-    ("GET", f"{MODEL}/refs", api.refs),
-    ("POST DELETE", f"{MODEL}/branch/(?P<name>.+)", api.branch),
-    ("POST DELETE", f"{MODEL}/tag/(?P<name>.+)", api.tag),
-    ("PUT", f"{MODEL}/settings", api.settings),
-    ("GET POST", f"{MODEL}/discussions", pulls.discussions),
-    ("GET", f"{MODEL}/discussions/(?P<number>[0-9]+)", pulls.discussion),
-    ("POST", f"{MODEL}/discussions/(?P<number>[0-9]+)(?P<merge>/merge)", pulls.discussion),
-    ("GET", f"{MODEL}/auth-check(?P<write>/write)?", api.auth_check),
-    ("POST", f"{MODEL}/preupload/{REV}", transfer.preupload),
-    ("POST", f"{MODEL}/commit/{REV}", transfer.commit),
-    ("GET", f"{MODEL}/xet-(?P<kind>read|write)-token/{REV}", transfer.xet_token),
-    ("POST", f"{GIT}/objects/batch", transfer.lfs_batch),
-    ("POST", f"{GIT}/verify", transfer.lfs_verify),
-    ("GET HEAD", f"/(?P<repo>[^/]+/[^/]+)/resolve/{REV}/(?P<path>.+)", transfer.resolve),
-]
-CDN_ROUTES = [
-    ("GET HEAD", f"/lfs/{SHA256}", transfer.get_lfs),
-    ("PUT", f"/lfs/{SHA256}", transfer.put_lfs),
-    ("PUT", f"/parts/{SHA256}/(?P<number>[0-9]+)", transfer.put_part),
-    ("POST", f"/complete/{SHA256}", transfer.complete_parts),
-]
 
 
 class LoopbackHub:
@@ -224,7 +185,12 @@ class LoopbackHub:
         """Merge a pull request and return the commit that it makes on ``main``."""
         with self.store.lock:
             repository = self.store.repositories[repo_id]
-            return pulls.merge_pull(self.store, repository, repository.pulls[str(number)], repository.namespace).oid
+            return merge_pull(self.store, repository, repository.pulls[str(number)], repository.namespace).oid
+
+    def rename(self, repo_id: str, new_id: str) -> None:
+        """Give a repository another name; requests for the old one are sent on by a redirect."""
+        with self.store.lock:
+            self.store.rename(repo_id, new_id)
 
     def delete_repo(self, repo_id: str) -> None:
         with self.store.lock:
@@ -277,30 +243,14 @@ class LoopbackHub:
         """Return what to send for a request, and the fault that it met."""
         with self._record:
             self.requests.append(request)
-            fault = next((fault for fault in list(self.faults) if fault.meets(request)), None)
-        response = self._perform(request) if fault is None or fault.perform else None
+            fault = first_met(self.faults, request)
+        response = perform(self, request) if fault is None or fault.perform else None
         if fault is not None and fault.action is not None:
             fault.action(request)
         if fault is not None:
             return fault, fault.answer(response)
         assert response is not None
         return None, response
-
-    def _perform(self, request: Request) -> Response:
-        allowed: set[str] = set()
-        try:
-            for methods, pattern, function in HUB_ROUTES if request.origin == "hub" else CDN_ROUTES:
-                found = re.fullmatch(pattern, request.path)
-                if found and request.method in methods.split():
-                    with self.store.lock:
-                        values = {name: value for name, value in found.groupdict().items() if value is not None}
-                        return function(self, request, **values)  # type: ignore[operator]
-                allowed |= set(methods.split()) if found else set()
-            raise HubError(405 if allowed else 404, "Sorry, we can't find the page you are looking for.")
-        except HubError as refusal:
-            return refusal.response
-        except Exception:
-            return HubError(500, traceback.format_exc().replace("\n", " | ")).response
 
 
 def main() -> None:

@@ -11,22 +11,9 @@ import os
 import threading
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-GITATTRIBUTES = "".join(
-    f"*.{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in ("bin", "gz", "npz", "png", "safetensors", "zip")
-)
-
-
-def git_sha1(content: bytes) -> str:
-    """Return the name git gives to a blob of this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def lfs_pointer(sha256: str, size: int) -> bytes:
-    """Return the text that git keeps in place of an LFS file."""
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+from loopback_git import GITATTRIBUTES, git_sha1, lfs_pointer
 
 
 @dataclass(frozen=True)
@@ -111,6 +98,7 @@ class Repository:
 
     def ref(self, revision: str) -> str | None:
         """Return the full name of the branch, tag or pull request that ``revision`` names."""
+        revision = "main" if revision == "HEAD" else revision
         for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             if name in self.refs:
                 return name
@@ -139,32 +127,6 @@ class Repository:
         raise AssertionError(path)
 
 
-def lfs_tracked(gitattributes: str, path: str) -> bool:
-    """Return whether the rules of a ``.gitattributes`` give ``path`` to LFS; the last rule that fits decides."""
-    tracked = False
-    for line in gitattributes.splitlines():
-        pattern, *attributes = line.split() or [""]
-        name = path if "/" in pattern else PurePosixPath(path).name
-        if pattern and not pattern.startswith("#") and fnmatch(name, pattern):
-            for attribute in attributes:
-                if attribute == "filter=lfs" or attribute in ("-filter", "!filter"):
-                    tracked = attribute == "filter=lfs"
-    return tracked
-
-
-def ignored(gitignore: str, path: str) -> bool:
-    """Return whether a line of a ``.gitignore`` names ``path`` or a folder above it."""
-    parts = PurePosixPath(path).parts
-    whole = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    for line in gitignore.splitlines():
-        pattern = line.strip().rstrip("/")
-        if pattern and not pattern.startswith("#"):
-            names = whole if "/" in pattern else parts
-            if any(fnmatch(name, pattern.lstrip("/")) for name in names):
-                return True
-    return False
-
-
 class Store:
     """Users, repositories and bytes in one folder. Hold ``lock`` around anything that reads and then writes."""
 
@@ -173,6 +135,7 @@ class Store:
         self.lock = threading.RLock()
         self.users: dict[str, User] = {}
         self.repositories: dict[str, Repository] = {}
+        self.renamed: dict[str, str] = {}
         self._serial = itertools.count()
         for name in ("blobs", "lfs", "xet"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -180,6 +143,7 @@ class Store:
             self._load(json.loads((folder / "state.json").read_text()))
 
     def _load(self, state: dict) -> None:
+        self.renamed = state["renamed"]
         self.users = {user["name"]: User(**user) for user in state["users"]}
         for entry in state["repositories"]:
             for oid, commit in entry["commits"].items():
@@ -191,6 +155,7 @@ class Store:
     def save(self) -> None:
         """Write users and repositories down."""
         state = {
+            "renamed": self.renamed,
             "users": [asdict(user) for user in self.users.values()],
             "repositories": [asdict(repository) for repository in self.repositories.values()],
         }
@@ -232,8 +197,17 @@ class Store:
         repository = Repository(repo_id, created=now(), **settings)  # type: ignore[arg-type]
         files = {".gitattributes": self.add_blob(GITATTRIBUTES.encode())}
         self.repositories[repo_id] = repository
+        self.renamed.pop(repo_id, None)
         self.add_commit(repository, "refs/heads/main", None, files, "initial commit", author=repository.namespace)
         return repository
+
+    def rename(self, repo_id: str, new_id: str) -> None:
+        """Give a repository another name; the old one leads to the new one until it is taken."""
+        repository = self.repositories.pop(repo_id)
+        repository.id = new_id
+        self.repositories[new_id] = repository
+        self.renamed[repo_id] = new_id
+        self.save()
 
     def add_commit(
         self,

@@ -11,9 +11,10 @@ from urllib.parse import unquote
 
 from loopback_access import commit_at, current_user, file_at, open_repository, signed_in
 from loopback_cards import validate
+from loopback_git import ignored, lfs_pointer, lfs_tracked
 from loopback_http import HubError, Request, Response
 from loopback_pulls import open_pull
-from loopback_storage import File, Repository, ignored, lfs_tracked
+from loopback_storage import File, Repository
 
 if TYPE_CHECKING:
     from loopback_hub import LoopbackHub
@@ -178,6 +179,14 @@ def resolve(hub: "LoopbackHub", request: Request, repo: str, rev: str, path: str
     return Response(302, f"Found. Redirecting to {location}".encode(), {**headers, "Location": location})
 
 
+def raw(hub: "LoopbackHub", request: Request, repo: str, rev: str, path: str) -> Response:
+    """Return a file as git has it: an LFS file as its pointer."""
+    commit = commit_at(open_repository(hub, request, repo, content=True), rev)
+    file = file_at(commit, path)
+    content = lfs_pointer(file.sha256, file.size) if file.sha256 else hub.store.blob(file)
+    return _content(request, content, {"X-Repo-Commit": commit.oid, "ETag": f'"{file.oid}"'})
+
+
 def xet_token(hub: "LoopbackHub", request: Request, repo: str, kind: str, rev: str) -> Response:
     if kind == "write":
         _writable(hub, request, repo, rev)
@@ -190,7 +199,7 @@ def xet_token(hub: "LoopbackHub", request: Request, repo: str, kind: str, rev: s
         "X-Xet-Access-Token": token,
         "X-Xet-Token-Expiration": str(expiry),
     }
-    return Response.of({"casUrl": address, "accessToken": token, "exp": expiry}, **headers)
+    return Response.of({"casUrl": address, "accessToken": token, "exp": expiry}, headers=headers)
 
 
 def _apply(hub: "LoopbackHub", files: dict[str, File], key: str, value: dict) -> None:
@@ -245,4 +254,4 @@ def commit(hub: "LoopbackHub", request: Request, repo: str, rev: str) -> Respons
     assert ref is not None
     made = hub.store.add_commit(repository, ref, head.oid, files, title, message, author)
     answer |= {"commitUrl": f"{hub.endpoint}/{repository.id}/commit/{made.oid}", "commitOid": made.oid}
-    return Response.of(answer, **{"X-Repo-Commit": made.oid})
+    return Response.of(answer, headers={"X-Repo-Commit": made.oid})
