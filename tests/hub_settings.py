@@ -38,6 +38,16 @@ class Account:
         """The arguments with which a push reaches the Hub."""
         return {"endpoint": self.hub.endpoint, "token": self.token}
 
+    def becomes_the_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Use this Hub, cache and token where none is given, as HF_ENDPOINT, HF_HOME and HF_TOKEN would."""
+        from huggingface_hub import constants
+
+        address = f"{self.hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "ENDPOINT", self.hub.endpoint)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(self.cache))
+        monkeypatch.setenv("HF_TOKEN", self.token)
+
     def forget(self) -> None:
         """Begin with an empty cache."""
         self.cache = self.folder / f"cache-{len(list(self.folder.iterdir()))}"

@@ -205,7 +205,7 @@ def _on_disk(error: Any, repository: str) -> _Said:
 
 
 def _bad_card(error: Any, repository: str) -> _Said:
-    if "README.md" not in str(error):
+    if "Invalid metadata in README.md" not in str(error):
         return None
     told = redacted(" ".join(str(error).split()))[:300]
     return HubError, f"the Hub refuses the model card ({told}); mend README.md"
@@ -221,6 +221,7 @@ def _bad_name(error: Any, repository: str) -> _Said:
 
 # The first kind that is in the chain decides, so what is more particular comes first.
 _TABLE = (
+    (ValueError, _bad_card),
     (GatedRepoError, _gated),
     (DisabledRepoError, _disabled),
     (RepositoryNotFoundError, _no_repository),
@@ -238,5 +239,4 @@ _TABLE = (
     (LocalEntryNotFoundError, _not_cached),
     (RevisionResolutionError, _not_cached),
     (OSError, _on_disk),
-    (ValueError, _bad_card),
 )

@@ -18,6 +18,7 @@ T = TypeVar("T")
 VARIABLE = "GANZOO_HUB_TIMEOUT"
 SECONDS = 120.0
 BYTES_PER_SECOND = 1e6  # a transfer is given this much longer for its size
+BUSY = (408, 429, 500, 502, 503, 504)
 TRIES = 4
 PAUSE = 0.5  # seconds before the second try; doubled each time
 
@@ -67,7 +68,7 @@ class Limit:
 
         def work() -> None:
             _current.set(self)
-            _watch_answers()
+            _watch()
             try:
                 outcome.append(call())
             except BaseException as error:
@@ -102,9 +103,11 @@ class Limit:
             try:
                 return self.run(call)
             except (httpx2.TransportError, OSError) as error:
-                if not tries_left or not passes(error) or self.left <= pause:
+                response = getattr(error, "response", None)
+                wait = max(pause, (response is not None and _asked_to_wait(response)) or 0)
+                if not tries_left or not passes(error) or self.left <= wait:
                     raise
-            time.sleep(pause)
+            time.sleep(wait)
             pause *= 2
         raise self.over()
 
@@ -115,7 +118,7 @@ def passes(error: Exception) -> bool:
     if response is not None:
         # A storage server answers 403 when the address that the Hub gave has expired; the Hub then gives a new one.
         is_storage = "/resolve/" not in response.url.path and "/api/" not in response.url.path
-        return response.status_code in (500, 502, 503, 504) or (response.status_code == 403 and is_storage)
+        return response.status_code in BUSY or (response.status_code == 403 and is_storage)
     if isinstance(error, httpx2.TransportError):
         return not isinstance(error, httpx2.ProxyError | httpx2.UnsupportedProtocol | httpx2.LocalProtocolError)
     return "Consistency check failed" in str(error)  # a plain OSError: less came than was announced
@@ -132,12 +135,22 @@ def _seconds() -> float:
     return seconds
 
 
-def _watch_answers() -> None:
-    """Have the client's session tell us of every answer; it makes a new session after some failures."""
+def _watch() -> None:
+    """Have the client's session tell us of every request and answer; it makes a new session after some failures."""
     session = get_session()
     hooks: dict[str, list[Callable[..., Any]]] = session.event_hooks
     if _look_at not in hooks["response"]:
-        session.event_hooks = {**hooks, "response": [*hooks["response"], _look_at]}
+        session.event_hooks = {
+            "request": [*hooks["request"], _check_time],
+            "response": [*hooks["response"], _look_at],
+        }
+
+
+def _check_time(request: httpx2.Request) -> None:
+    """End a call whose time is over, which goes on in a thread that nobody waits for any more."""
+    limit = _current.get()
+    if limit is not None and limit.left <= 0:
+        raise limit.over()
 
 
 def _look_at(response: httpx2.Response) -> None:
@@ -146,8 +159,6 @@ def _look_at(response: httpx2.Response) -> None:
     if limit is None:  # somebody else's request
         return
     asked = _asked_to_wait(response)
-    if limit.left <= 0:
-        raise limit.over()
     if asked is not None and asked >= limit.left:
         raise HubUnreachableError(
             f"{limit.what}: the Hugging Face Hub is rate limited or busy, and asks to wait {asked} s ({limit.left:.0f} "
@@ -157,7 +168,7 @@ def _look_at(response: httpx2.Response) -> None:
 
 
 def _asked_to_wait(response: httpx2.Response) -> int | None:
-    if response.status_code not in (408, 429, 500, 502, 503, 504):
+    if response.status_code not in BUSY:
         return None
     rate = parse_ratelimit_headers(response.headers)
     if response.status_code == 429 and rate is not None and rate.remaining == 0:

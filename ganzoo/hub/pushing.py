@@ -196,9 +196,21 @@ class _Push:
         target, client = self._target, self._client
 
         def commit() -> Any:
+            operations = [CommitOperationAdd(name, path) for name, path in contents.items()]
+            for operation in operations:
+                # One by one: several would go to a pool of threads, which is not told of the limit, and whose threads
+                # Python waits for at its exit, however long a server makes them sleep.
+                client.preupload_lfs_files(
+                    target.repo_id,
+                    [operation],
+                    revision=target.revision,
+                    create_pr=target.create_pr,
+                    num_threads=1,
+                    free_memory=False,
+                )
             return client.create_commit(
                 target.repo_id,
-                [CommitOperationAdd(name, path) for name, path in contents.items()],
+                operations,
                 commit_message=target.commit_message,
                 revision=target.revision,
                 create_pr=target.create_pr,

@@ -16,7 +16,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 
 from ganzoo import __version__, files
 from ganzoo.errors import HubAccessError, HubError, HubIntegrityError, HubNotFoundError, HubUnreachableError, HubWarning
-from ganzoo.hub.failures import RAISED, explained, explaining
+from ganzoo.hub.failures import RAISED, explaining
 from ganzoo.hub.limits import Limit
 from ganzoo.registry import COMMIT
 
@@ -143,27 +143,29 @@ class Repository:
     def _resolved(self, revision: str) -> str:
         """Return the commit that a revision is, or was when it was cached, with a warning."""
         known = None if self._access.force_download else self._cached_commit(revision)
+        ask = partial(self._ask_commit, revision)
         try:
             with self._explaining():
-                ask = partial(self._ask_commit, revision)
-                commit = self._limit.run(ask, CACHED_PATIENCE) if known else self._limit.retry(ask)
+                return self._limit.run(ask, CACHED_PATIENCE) if known else self._limit.retry(ask)
         except HubError as error:
             if known is None:
                 raise
-            commit, self._client.failure = known, error
-        failure = self._client.failure
-        if commit == known and failure is not None and not isinstance(failure, OfflineModeIsEnabled):
-            said = failure if isinstance(failure, HubError) else explained(failure, self._what, self._page)
-            warnings.warn(f"{said}. The copy in the cache is used, commit {commit[:12]}", HubWarning, stacklevel=2)
-        return commit
+            if not isinstance(error.__cause__, OfflineModeIsEnabled):
+                warnings.warn(f"{error}. The copy in the cache is used, commit {known[:12]}", HubWarning, stacklevel=6)
+            return known
 
     def _ask_commit(self, revision: str) -> str:
-        resolved = self._client.resolve_revision(
-            self.repo_id,
-            revision=revision or None,
-            cache_dir=self._cache,
-            local_files_only=self._access.local_files_only,
-        )
+        self._client.failure = None
+        try:
+            resolved = self._client.resolve_revision(
+                self.repo_id,
+                revision=revision or None,
+                cache_dir=self._cache,
+                local_files_only=self._access.local_files_only,
+            )
+        finally:
+            if self._client.failure is not None:  # also where the client fell back on its cache without a word
+                raise self._client.failure
         if not COMMIT.fullmatch(resolved.resolved):
             raise HubIntegrityError(f"{self._what}: the Hub gave no commit; check HF_ENDPOINT")
         return resolved.resolved
