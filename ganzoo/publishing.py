@@ -11,6 +11,7 @@ from ganzoo.card import PICTURE
 from ganzoo.config import LARGEST_CONFIG
 from ganzoo.gan import GAN
 from ganzoo.hub.pushing import Pushed, Target, describe, push_folder
+from ganzoo.loading import LARGEST_WEIGHTS
 from ganzoo.registry import Published
 
 LARGEST_EXTRA = 2**25  # bytes of a card or a picture
@@ -71,7 +72,7 @@ def _copy(source: str, folder: Path) -> GAN:
     shutil.copyfile(there.path("config.json", largest=LARGEST_CONFIG), folder / "config.json")
     for network in config.networks.values():
         if network.file:
-            path = there.path(network.file, largest=zoo.LARGEST_WEIGHTS, sha256=network.sha256)
+            path = there.path(network.file, largest=LARGEST_WEIGHTS, sha256=network.sha256)
             shutil.copyfile(path, folder / network.file)
     for name in (PICTURE, "README.md"):
         if there.size(name):

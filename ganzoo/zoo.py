@@ -16,19 +16,16 @@ from ganzoo.building import (
     create_objective,
     find_architecture,
 )
-from ganzoo.errors import ConfigError, GanzooError, SourceError, UnknownNameError, WeightsError
+from ganzoo.errors import SourceError, UnknownNameError
 from ganzoo.files import is_folder
+from ganzoo.loading import check_shape, load_network, read_config
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
-    from ganzoo.config import ModelConfig, NetworkConfig
     from ganzoo.gan import GAN
     from ganzoo.registry import Entry, Kind
     from ganzoo.sources import ModelFiles
-
-LARGEST_WEIGHTS = 2**34  # bytes, of a network that cannot be measured before it is built
 
 __all__ = [
     "architecture_of",
@@ -105,9 +102,9 @@ def load(
     if discriminator and "discriminator" not in config.networks:
         raise SourceError(f"{os.fspath(source)!r} has no discriminator; load it without discriminator=True")
     networks = {
-        name: _load_network(files, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
+        name: load_network(files, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
     }
-    _check_shape(networks, config)
+    check_shape(networks, config)
     return GAN(networks, config=config).to(device).eval()
 
 
@@ -179,83 +176,6 @@ def _on_hub(
     from ganzoo.hub.repository import Access, Repository
 
     return Repository(repo_id, revision, Access(**access), loading, sha256)
-
-
-def read_config(files: "ModelFiles") -> "ModelConfig":
-    """Read a model's config.json.
-
-    Raises:
-        SourceError: The folder has none.
-        ConfigError: It cannot be used.
-        HubError: It cannot be fetched.
-    """
-    from ganzoo.config import LARGEST_CONFIG, ModelConfig
-
-    path = files.path("config.json", largest=LARGEST_CONFIG)
-    try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST_CONFIG + 1)
-    except OSError as error:
-        raise SourceError(
-            f"{str(path.parent)!r} holds no readable config.json; give a folder that save_pretrained wrote"
-        ) from error
-    return ModelConfig.from_json(text)
-
-
-def _load_network(
-    files: "ModelFiles", name: str, network: "NetworkConfig", loading: str, dtype: "torch.dtype"
-) -> "nn.Module":
-    import torch
-
-    from ganzoo import weights
-    from ganzoo.models.architecture import weights_coming
-
-    if not network.file:
-        raise WeightsError(
-            f"{loading}: config.json names no weights for the {name}; give a folder that save_pretrained wrote"
-        )
-    architecture = find_architecture(network, loading)
-
-    def build(device: str) -> "nn.Module":
-        with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
-            return build_network(architecture, name, network.args, network.architecture)
-
-    # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds, nor a
-    # file be fetched or read that has more than the network takes.
-    module, largest = None, LARGEST_WEIGHTS
-    try:
-        module = build("meta")
-        largest = weights.largest_file(module)
-    except GanzooError:
-        raise
-    except Exception:  # its constructor needs values, which the meta device has none of
-        module = None
-    tensors = weights.read_tensors(files.path(network.file, largest=largest, sha256=network.sha256), network.sha256)
-    if module is not None:
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
-        module = build("cpu")  # what is not saved with the weights, its constructor fills
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    return module
-
-
-def _holds_meta(value: object) -> bool:
-    """Tell whether a value is a tensor on the meta device, or a container with one."""
-    import torch
-
-    if isinstance(value, Mapping | list | tuple | set):
-        return any(map(_holds_meta, value.values() if isinstance(value, Mapping) else value))
-    return isinstance(value, torch.Tensor) and value.is_meta
-
-
-def _check_shape(networks: Mapping[str, "nn.Module"], config: "ModelConfig") -> None:
-    for name, network in networks.items():
-        declared = getattr(network, "sample_shape", config.sampling.sample_shape)
-        if tuple(declared) != config.sampling.sample_shape:
-            raise ConfigError(
-                f"config.json: sample_shape is {config.sampling.sample_shape}, and the {name} is one for samples of "
-                f"{tuple(declared)}; load a folder that ganzoo saved"
-            )
 
 
 def list_architectures(pattern: str = "*", *, provider: str | None = None) -> list[str]:

@@ -15,6 +15,7 @@ LAYERS = [
     "testing training metrics latent",
     "publishing",
     "zoo",
+    "loading",
     "building",
     "gan hub sources saving card",
     "sampling",
