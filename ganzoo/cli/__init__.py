@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from ganzoo import __version__, plugins
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, HubWarning, did_you_mean
 
 COMMANDS = {
     "card": "ganzoo.cli.hub:card",
@@ -128,8 +128,8 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print a warning about a plugin as one line, and any other as Python does."""
-    if issubclass(category, plugins.GanzooPluginWarning):
+    """Print a warning about a plugin or the Hub as one line, and any other as Python does."""
+    if issubclass(category, plugins.GanzooPluginWarning | HubWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)

@@ -145,8 +145,11 @@ def _not_the_hub(error: Any, repository: str) -> _Said:
 
 
 def _answered(error: Any, repository: str) -> _Said:
-    status = error.response.status_code
     told = f" ({redacted(' '.join(error.server_message.split()))[:200]})" if error.server_message else ""
+    return _by_status(error.response.status_code, told, repository)
+
+
+def _by_status(status: int, told: str, repository: str) -> _Said:
     if status == 401:
         return HubAccessError, f"the token is not valid{told}; {_LOGIN}, or pass another token"
     if status == 403:
@@ -155,7 +158,7 @@ def _answered(error: Any, repository: str) -> _Said:
             "repository of your own"
         )
     if status == 404:
-        return _no_repository(error, repository)
+        return _no_repository(None, repository)
     if status in (409, 412):
         return (
             HubConflictError,
@@ -170,6 +173,12 @@ def _answered(error: Any, repository: str) -> _Said:
 
 def _proxy(error: Any, repository: str) -> _Said:
     return HubUnreachableError, "the proxy cannot be reached or refuses; check HTTPS_PROXY and NO_PROXY"
+
+
+def _storage(error: Any, repository: str) -> _Said:
+    """Xet's library says in words alone what it was answered."""
+    found = re.search(r"HTTP status (?:client|server) error \((\d{3})", str(error))
+    return _by_status(int(found[1]), "", repository) if found else _no_connection(error, repository)
 
 
 def _no_connection(error: Any, repository: str) -> _Said:
@@ -235,7 +244,7 @@ _TABLE = (
     (httpx2.TransportError, _no_connection),
     (HFValidationError, _bad_name),
     (LocalTokenNotFoundError, _no_token),
-    (ConnectionError, _no_connection),
+    (ConnectionError, _storage),
     (LocalEntryNotFoundError, _not_cached),
     (RevisionResolutionError, _not_cached),
     (OSError, _on_disk),

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, RepoFile
+from huggingface_hub import CommitOperationAdd, HfApi, RepoFile
 
 from ganzoo import card, files
 from ganzoo.config import LARGEST_CONFIG, ModelConfig
 from ganzoo.errors import HubAccessError, HubConflictError, HubIntegrityError, InputError
 from ganzoo.hub.failures import explaining
 from ganzoo.hub.limits import TRIES, Limit, passes
-from ganzoo.hub.repository import Client, git_digest, new_client
+from ganzoo.hub.repository import git_digest, new_client
 from ganzoo.sources import check_repository, check_revision
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def push_folder(folder: Path, target: Target) -> Pushed:
 class _Push:
     """One push, step by step."""
 
-    def __init__(self, client: Client, target: Target, limit: Limit, what: str) -> None:
+    def __init__(self, client: HfApi, target: Target, limit: Limit, what: str) -> None:
         self._client, self._target, self._limit, self._what = client, target, limit, what
 
     def run(self, folder: Path) -> Pushed:
@@ -157,7 +157,7 @@ class _Push:
         self._limit.allow(sum(path.stat().st_size for path in contents.values()))
         self._prepare()
         target, client = self._target, self._client
-        head = self._limit.retry(lambda: client.repo_info(target.repo_id, revision=target.revision))
+        head = self._head()
         if target.private and not head.private:
             raise HubAccessError(
                 f"{self._what}: the repository is public, and private=True was asked for; make it private on "
@@ -190,6 +190,10 @@ class _Push:
         if target.revision not in (None, "main") and not str(target.revision).startswith("refs/"):
             branch = str(target.revision)
             self._limit.retry(lambda: client.create_branch(target.repo_id, branch=branch, exist_ok=True))
+
+    def _head(self) -> Any:
+        target = self._target
+        return self._limit.retry(lambda: self._client.repo_info(target.repo_id, revision=target.revision))
 
     def _commit(self, contents: Mapping[str, Path], parent: str) -> tuple[str, str]:
         """Commit, and again if that broke off without having landed."""
@@ -226,7 +230,7 @@ class _Push:
                 # A pull request that may have been opened cannot be told from one that was not.
                 if not passes(error) or target.create_pr:
                     raise
-                head = self._limit.retry(lambda: client.repo_info(target.repo_id, revision=target.revision)).sha
+                head = self._head().sha
                 if head != parent:
                     if self._differing(contents, head):
                         raise HubConflictError(

@@ -24,21 +24,26 @@ CACHED_PATIENCE = 2.5  # seconds for the Hub to say which commit is the newest, 
 ABANDONED = 24 * 3600  # seconds after which an unfinished download is nobody's
 
 
-class Client(HfApi):
-    """The Hub's own client, which also remembers why it could not ask the Hub."""
+class NoAnswerError(Exception):
+    """The Hub did not answer; the cause says why."""
 
-    failure: Exception | None = None
+
+class Resolver(HfApi):
+    """The Hub's own client, which does not hide behind its cache that the Hub did not say what a revision is."""
 
     def repo_info(self, *arguments: Any, **options: Any) -> Any:
-        """Ask the Hub about a repository; arguments as the client's own."""
+        """Ask the Hub about a repository; arguments as the client's own.
+
+        Raises:
+            NoAnswerError: It gave no answer.
+        """
         try:
             return super().repo_info(*arguments, **{"timeout": constants.HF_HUB_ETAG_TIMEOUT} | options)
         except Exception as error:
-            self.failure = error
-            raise
+            raise NoAnswerError from error
 
 
-def new_client(endpoint: str | None, token: str | bool | None) -> Client:
+def new_client(endpoint: str | None, token: str | bool | None) -> HfApi:
     """Return a client.
 
     Args:
@@ -56,7 +61,7 @@ def new_client(endpoint: str | None, token: str | bool | None) -> Client:
         )
     if endpoint is not None and not (isinstance(endpoint, str) and endpoint.startswith(("http://", "https://"))):
         raise HubError(f"endpoint is {endpoint!r}; it takes an address such as 'https://huggingface.co'")
-    return Client(endpoint=endpoint, token=token, library_name="ganzoo", library_version=__version__)
+    return HfApi(endpoint=endpoint, token=token, library_name="ganzoo", library_version=__version__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,17 +160,16 @@ class Repository:
             return known
 
     def _ask_commit(self, revision: str) -> str:
-        self._client.failure = None
+        resolver = Resolver(self._client.endpoint, self._access.token, "ganzoo", __version__)
         try:
-            resolved = self._client.resolve_revision(
+            resolved = resolver.resolve_revision(
                 self.repo_id,
                 revision=revision or None,
                 cache_dir=self._cache,
                 local_files_only=self._access.local_files_only,
             )
-        finally:
-            if self._client.failure is not None:  # also where the client fell back on its cache without a word
-                raise self._client.failure
+        except NoAnswerError as error:
+            raise error.__cause__ or error from None
         if not COMMIT.fullmatch(resolved.resolved):
             raise HubIntegrityError(f"{self._what}: the Hub gave no commit; check HF_ENDPOINT")
         return resolved.resolved

@@ -239,18 +239,16 @@ def test_a_proxy_that_is_not_there(model, monkeypatch):
 
 
 @pytest.mark.parametrize("match", ["GET /api/models/.*", "POST .*", "HEAD .*", "GET /lfs/.*"])
-@pytest.mark.parametrize(
-    "how", [{"retry_after": 1}, {"status": 503}, {"status": 503, "retry_after": 2}, {"delay": 4.0}], ids=str
-)
+@pytest.mark.parametrize("how", [{"retry_after": 1}, {"delay": 4.0}], ids=str)
 def test_a_storm_ends_at_the_limit(model, monkeypatch, match, how):
-    monkeypatch.setenv("GANZOO_HUB_TIMEOUT", "1.5")
+    monkeypatch.setenv("GANZOO_HUB_TIMEOUT", "1.2")
     every(model, match, **how)
     started = time.monotonic()
     with pytest.raises(HubUnreachableError) as refused:
         load(model)
-    assert time.monotonic() - started < 1.5 + 1
-    assert any(words in str(refused.value) for words in ("did not finish within", "asks to wait", "answers 503"))
-    assert "GANZOO_HUB_TIMEOUT" in str(refused.value) or "try again later" in str(refused.value)
+    assert time.monotonic() - started < 1.2 + 1
+    assert any(words in str(refused.value) for words in ("did not finish within", "asks to wait"))
+    assert "GANZOO_HUB_TIMEOUT" in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1e400"])
@@ -328,6 +326,18 @@ def test_a_cached_branch_is_used_with_a_warning_where_the_hub_gives_none(model, 
     assert FAULTS[name][2] in str(warned[0].message)
     with pytest.raises(HubError):
         load(model, force_download=True)
+
+
+@pytest.mark.filterwarnings("always::ganzoo.errors.HubWarning")
+def test_the_command_line_shows_such_a_warning_as_one_line(model, capsys, monkeypatch):
+    load(model)
+    model.becomes_the_default(monkeypatch)
+    model.hub.stop()
+    with pytest.raises(SystemExit) as left:
+        main(["info", SOURCE])
+    assert left.value.code == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Warning: cannot load '{SOURCE}' ({MODEL}, revision 'main'): the Hub cannot be reached")
 
 
 def test_a_hub_that_hangs_is_not_waited_for_where_the_cache_has_an_answer(model):

@@ -228,6 +228,27 @@ def test_a_failed_push_is_one_typed_error(writer, monkeypatch, fault, kind, said
     assert refused.value.__cause__ is not None
 
 
+@pytest.mark.parametrize("account", ["xet"], indirect=True)
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        ({"status": 500}, HubUnreachableError),
+        ({"status": 403}, HubAccessError),
+        ({"retry_after": 3600}, HubUnreachableError),
+        ({"reset": True}, HubUnreachableError),
+    ],
+    ids=str,
+)
+def test_xet_s_storage_refuses(writer, monkeypatch, how, kind):
+    monkeypatch.setenv("GANZOO_HUB_TIMEOUT", "5")
+    every(writer, "GET .*/xet-write-token/.*", **how)
+    started = time.monotonic()
+    with pytest.raises(kind, match=f"cannot push to {MODEL!r}"):
+        push(writer)
+    assert time.monotonic() - started < 6
+    assert commits(writer) == 0
+
+
 def test_a_card_that_the_hub_refuses(writer, folder):
     (folder / "README.md").write_text("---\nlicense: [no, such\n---\n# Mine\n")
     with pytest.raises(HubError, match=r"the Hub refuses the model card .*; mend README\.md"):
