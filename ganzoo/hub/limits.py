@@ -81,19 +81,20 @@ class Limit:
         if failure:
             raise failure[0]
         if not outcome:
-            raise self.over(seconds)
+            raise self.over(most)
         return outcome[0]
 
-    def over(self, seconds: float | None = None) -> HubUnreachableError:
+    def over(self, patience: float | None = None) -> HubUnreachableError:
         """Make the error for a time that is over.
 
         Args:
-            seconds: How long it was; None for the whole limit.
+            patience: How many seconds there were, if it was not the limit that ended them.
         """
-        waited = self.seconds if seconds is None or self.left <= 0 else seconds
+        if patience is not None and self.left > 0:
+            return HubUnreachableError(f"{self.what}: the Hugging Face Hub did not answer within {patience:g} s")
         return HubUnreachableError(
-            f"{self.what}: the Hugging Face Hub did not finish within {waited:.0f} s; check the connection, or give it "
-            f"more time: {VARIABLE}=600"
+            f"{self.what}: the Hugging Face Hub did not finish within {self.seconds:.0f} s; check the connection, or "
+            f"give it more time: {VARIABLE}=600"
         )
 
     def retry(self, call: Callable[[], T]) -> T:

@@ -113,7 +113,7 @@ def test_no_storm_outlasts_the_limit(model, monkeypatch, match, kind):
     started = time.monotonic()
     with pytest.raises(HubError):
         load(model)
-    assert time.monotonic() - started < 3 + 1
+    assert time.monotonic() - started < 3 + 5
 
 
 PUSH_REQUESTS = 20
