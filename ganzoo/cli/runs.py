@@ -80,18 +80,11 @@ def _row(status: "RunStatus", folder: Path, now: float) -> list[str]:
         status.figures.get(key)
         for key in ("discriminator_loss", "generator_loss", "real_score", "fake_score", "images_per_second")
     )
+    from ganzoo.training.quantities import duration
+
     return [
         *(name, status.state, status.architecture, objective, status.data, budget, share),
         *("" if value is None else f"{value:.3g}" for value in scores),
         "" if speed is None else f"{speed:.0f}",
         "" if status.updated is None else f"{duration(max(0.0, now - status.updated))} ago",
     ]
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units, such as `3 h 20 min`."""
-    for size, unit, smaller, name in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            rest = int(seconds % size / smaller)
-            return f"{int(seconds / size)} {unit}" + (f" {rest} {name}" if rest else "")
-    return f"{seconds:.0f} s"
