@@ -41,8 +41,9 @@ class MemoryPlan:
         optimizers: What the optimizers keep; counted after a step.
         gradients: Those of the player with most, since one learns at a time; counted.
         activations: The rest of what a step holds at its peak: activations, temporary tensors and the batch; measured
-            in one step, in which all penalties are due. On a card as the allocator counts; on the processor the tensors
-            that operations give, without what an operation takes for itself.
+            in one step, in which all penalties are due. On a card this is what the allocator gave out. On the processor
+            it is the tensors that operations return, so a lower bound: an operation's scratch space and what the
+            allocator keeps come on top, and a process grew by 1.4 to 1.7 times as much where both were measured.
         data: The data set, which stays in main memory; counted.
     """
 
@@ -147,7 +148,7 @@ class Plan:
                 ("optimizers", memory(self.memory.optimizers)),
                 ("gradients", memory(self.memory.gradients), "of one player at a time"),
                 ("activations", memory(self.memory.activations), "and temporary tensors, measured in one step"),
-                ("together", memory(self.memory.total), "beside Python and torch"),
+                ("together", memory(self.memory.total), "of tensors, beside Python and torch"),
                 ("data", memory(self.memory.data), "in main memory"),
             ],
             "time": [

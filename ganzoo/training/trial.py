@@ -48,7 +48,7 @@ class Trial:
     optimizer_bytes: int
 
 
-def try_steps(trainer: "Trainer", *, seconds: float = SECONDS) -> Trial:
+def try_steps(trainer: "Trainer", *, seconds: float | None = None) -> Trial:
     """Take steps of every kind with a copy of a trainer, on the data's real batches, and measure them.
 
     Weights, averages, optimizers, counters and random generators of the trainer stay as they are, and nothing is
@@ -56,7 +56,7 @@ def try_steps(trainer: "Trainer", *, seconds: float = SECONDS) -> Trial:
 
     Args:
         trainer: The trainer.
-        seconds: How long to measure, unless three steps of each kind take longer.
+        seconds: How long to measure, unless three steps of each kind take longer; by default five.
 
     Raises:
         InputError: The networks or the step cannot be copied.
@@ -72,7 +72,7 @@ def try_steps(trainer: "Trainer", *, seconds: float = SECONDS) -> Trial:
         for index in list(kinds) * WARM_UP:
             _step(copied, index)
         peak = _peak_of(lambda: _step(copied, 0), copied.gan.device)
-        end = time.monotonic() + seconds
+        end = time.monotonic() + (SECONDS if seconds is None else seconds)
         for number in range(MOST):
             if number >= LEAST and time.monotonic() >= end:
                 break
