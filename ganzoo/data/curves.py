@@ -215,4 +215,7 @@ def _draw_legend(pen: "ImageDraw.ImageDraw", curves: Sequence[Curve], left: int,
             pen.line((left, at, left + dash, at), fill=curve.colour, width=2 * _FINE)
         last = curve.values[np.isfinite(curve.values)][-1:]
         value = f"  {last[0]:.3g}" if len(last) else ""
-        pen.text((left + dash + line // 3, at), curve.name + value, fill=_INK, font=font(_FONT_SIZE), anchor="lm")
+        name, room = curve.name, WIDTH * _FINE - left - dash - line
+        while name and pen.textlength(name + value, font=font(_FONT_SIZE)) > room:
+            name = name.removesuffix("…")[:-1] + "…" if len(name) > 1 else ""
+        pen.text((left + dash + line // 3, at), name + value, fill=_INK, font=font(_FONT_SIZE), anchor="lm")

@@ -14,7 +14,8 @@ FRAMES = 120  # of an animation, at most
 SECONDS, HOLD = 6.0, 2.0  # how long an animation runs, about, and how long its last frame stays
 FASTEST, SLOWEST = 0.05, 0.6  # how long a frame stays, in seconds
 
-_LEAST_SCALE = 0.39  # pictures shrunk below this can no longer be read, so fewer stand side by side
+# Pictures shrunk below this can no longer be read, so fewer stand side by side: grids of samples, and plots with text.
+_LEAST_SCALE, _LEAST_SCALE_OF_TEXT = 0.39, 0.7
 _GAP, _CAPTION, _FONT_SIZE = 10, 22, 13
 _LARGEST = 800  # pixels of an animation's longer side
 
@@ -28,15 +29,17 @@ def evenly(count: int, most: int) -> list[int]:
     return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)})
 
 
-def columns_for(count: int, picture_width: int, width: int) -> int:
+def columns_for(count: int, picture_width: int, width: int, *, has_text: bool = False) -> int:
     """Return how many pictures stand side by side: as many as can be read, and no row nearly empty.
 
     Args:
         count: How many pictures there are, at most `MOST`.
         picture_width: The width of each, in pixels.
         width: The width of the strip.
+        has_text: There is text in the pictures, to be read too.
     """
-    fitting = [n for n in (6, 3, 2, 1) if (width - (n - 1) * _GAP) / n >= _LEAST_SCALE * picture_width]
+    least = (_LEAST_SCALE_OF_TEXT if has_text else _LEAST_SCALE) * picture_width
+    fitting = [n for n in (6, 3, 2, 1) if (width - (n - 1) * _GAP) / n >= least]
     return min(fitting[0] if fitting else 1, count)
 
 
@@ -49,7 +52,9 @@ def strip(pictures: "Sequence[tuple[Image.Image, str]]", width: int) -> "Image.I
     """
     from PIL import Image, ImageDraw
 
-    columns = columns_for(len(pictures), pictures[-1][0].width, width)
+    last = _opaque(pictures[-1][0])
+    # Plots lie on white paper, and grids of pictures on black.
+    columns = columns_for(len(pictures), last.width, width, has_text=last.getpixel((0, 0)) == _PAPER)
     places = max(columns, min(3, MOST))  # one or two pictures do not fill the whole width
     cell = (width - (places - 1) * _GAP) // places
     shown = [(_scaled(_opaque(picture), cell), text) for picture, text in pictures]

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ COLOURS: dict[str, list[Colour]] = {
     "discriminator": [(45, 93, 168), (74, 160, 190), (126, 110, 190), (50, 140, 120)],
     "generator": [(206, 84, 40), (222, 150, 50), (190, 80, 130), (140, 100, 60)],
 }
+LINE = 150  # characters of a line below the heading
 LOSS_HEIGHT, SCORE_HEIGHT = 300, 180  # of the panels, in pixels
 
 
@@ -118,7 +120,7 @@ def _losses(lines: Sequence[Mapping[str, Any]]) -> Panel:
         for number, name in enumerate(parts):
             values = _values(lines, name)
             if not np.array_equal(values, total, equal_nan=True):  # it would lie on its sum
-                part = f"{role}: {name.removeprefix(f'{role}_')}"
+                part = f"its {name.removeprefix(f'{role}_')}"  # the legend has it below the sum
                 curves.append(Curve(name=part, values=values, colour=others[number % len(others)], dashed=True))
     return Panel(title="losses", curves=curves, height=LOSS_HEIGHT)
 
@@ -149,5 +151,6 @@ def _details(status: RunStatus) -> list[str]:
     shown = f"{status.images:,}" + (f" of {status.budget:,}" if status.budget else "") + " images"
     speed = status.figures.get("images_per_second")
     speeds = f", {speed:,.0f} images/s" if speed and status.state == "running" else ""
-    objective = [f"objective: {status.objective}"] if status.objective else []
-    return [*objective, f"{status.state}, {shown}{speeds}" + (f"; {status.reason}" if status.reason else "")]
+    objective = f"objective: {status.objective}" if status.objective else ""
+    state = f"{status.state}, {shown}{speeds}" + (f"; {status.reason}" if status.reason else "")
+    return [*textwrap.wrap(objective, LINE), *textwrap.wrap(state, LINE)]

@@ -26,6 +26,12 @@ def test_wide_pictures_stand_in_more_rows(count, width, columns):
     assert columns_for(count, width, 1160) == columns
 
 
+def test_plots_stay_large_enough_to_read_their_text():
+    assert columns_for(6, 454, 1160, has_text=True) == 3
+    heights = [strip([(plain(colour, (454, 460)), "x")] * 6, 1160).height for colour in ("black", "white")]
+    assert heights == [185 * 460 // 454 + 22, 2 * (380 * 460 // 454 + 22) + 10]
+
+
 def test_a_strip_shows_each_picture_in_order():
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     pixels = np.asarray(strip([(plain(colour, (300, 300)), "x") for colour in colours], 920))

@@ -77,8 +77,8 @@ def test_curves_are_the_values_of_the_log(tmp_path):
     curves = {curve.name: curve.values.tolist() for curve in _losses(lines).curves}
     assert curves == {
         "discriminator": [line["discriminator_loss"] for line in lines],
-        "discriminator: non_saturating": [line["discriminator_non_saturating"] for line in lines],
-        "discriminator: r1": [line["discriminator_r1"] for line in lines],
+        "its non_saturating": [line["discriminator_non_saturating"] for line in lines],
+        "its r1": [line["discriminator_r1"] for line in lines],
         "generator": [line["generator_loss"] for line in lines],
     }
 
