@@ -88,7 +88,9 @@ def _linear(values: Floats, low: float, high: float) -> Scale:
         low, high = float(bottom), float(top)
     if 0 < low < 0.4 * high:
         low = 0.0
-    margin = 0.04 * (high - low) or 0.5 * max(abs(high), 1.0)
+    largest = max(abs(low), abs(high))
+    # Values alike to six digits are drawn as one flat line; a narrower axis would have no round numbers.
+    margin = 0.04 * (high - low) if high - low > 1e-6 * largest else 0.5 * (largest or 1.0)
     return Scale(low - (margin if low else 0.0), high + margin, note=note)
 
 

@@ -95,6 +95,8 @@ def test_a_chart_of_nothing_is_drawn():
         ([0.1, 1.0], 0.0, 1.04, False, ""),
         ([-1.0, 1.0], -1.08, 1.08, False, ""),
         ([2.0, 2.0], 1.0, 3.0, False, ""),
+        ([0.0, 0.0], 0.0, 0.5, False, ""),
+        ([-3e30, -3e30 * (1 + 1e-15)], -4.5e30, -1.5e30, False, ""),
         ([0.01, 1.0, 10.0], 0.008, 12.5, True, "log scale"),
         ([0.0, 0.01, 1.0, 10.0], 0.008, 12.5, True, "log scale; 1 value lies below 0.01, drawn at the edge"),
         ([np.nan, np.inf], 0.0, 1.0, False, ""),
@@ -105,6 +107,12 @@ def test_the_scale_fits_the_values(values, low, high, is_log, note):
     scale = fitting(np.array(values), np.array(values))
     assert (scale.low, scale.high) == pytest.approx((low, high))
     assert (scale.is_log, scale.note) == (is_log, note)
+
+
+@pytest.mark.parametrize("value", [1e-30, 1.0, -3e30])
+def test_a_curve_that_stays_where_it_is_can_be_drawn(value):
+    _, y = coloured(drawn([value, value * (1 + 1e-15), value]), BLUE)
+    assert np.abs(y - HEIGHT / 2).max() <= 8
 
 
 def test_outliers_are_clipped_and_told():
