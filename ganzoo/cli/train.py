@@ -54,6 +54,7 @@ def with_settings(command: Any) -> Any:
     metavar="KEY=VALUE",
     help="A setting of the discriminator alone.",
 )
+@click.option("--dry-run", is_flag=True, help="Print the plan, parameters, memory and time, and stop.")
 @with_settings
 def train(
     architecture: str | None,
@@ -67,9 +68,12 @@ def train(
     assignments: tuple[str, ...],
     arguments: tuple[str, ...],
     discriminator_arguments: tuple[str, ...],
+    dry_run: bool,
     **settings: Any,
 ) -> None:
     """Train ARCHITECTURE, or what a recipe says, and write a run's folder.
+
+    With --dry-run nothing is written: a few steps are tried, and what the run would be and take is printed.
 
     Example: ganzoo train mlp --data mnist-test --images 200000
     """
@@ -125,7 +129,10 @@ def train(
         notes=notes_of(plan, asked, table.fingerprint()) if plan else {},
         **chosen,
     )
-    finish(trainer)
+    if dry_run:
+        click.echo(trainer.plan())
+    else:
+        finish(trainer)
 
 
 @click.command(short_help="Go on with a run that was stopped.")

@@ -96,6 +96,10 @@ class Settings:
             sample_every_images=self.sample_every_images or max(1, self.images // 10),
         )
 
+    def differing(self, asked: "Settings") -> tuple[str, ...]:
+        """Return the names of the settings that are not as they were asked for, such as a `precision` of `"auto"`."""
+        return tuple(name for name, value in asked.to_dict().items() if getattr(self, name) != value)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values."""
         return asdict(self)

@@ -31,6 +31,7 @@ from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.monitor import Monitor, check_networks
 from ganzoo.training.optimizers import decay_factor
 from ganzoo.training.order import DataOrder
+from ganzoo.training.plan import Plan, plan_run
 from ganzoo.training.player import Player
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
@@ -97,7 +98,9 @@ class Trainer:
             ObjectiveError: The objective cannot be read, or does not go with model and data.
         """
         check_arguments(model, model_args, conditional, run)
-        self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
+        asked = build_config(Settings, {"images": images, **settings}, "training")
+        self.settings = asked.resolved()
+        self.chosen = self.settings.differing(asked)
         self.table = open_data(data, split=split, value_range=value_range)
         self.split = split
         self.objective = read_objective(objective)
@@ -276,6 +279,19 @@ class Trainer:
         self._checkpoint()
         if self._recorder.unsaved:
             raise self._recorder.unsaved
+
+    def plan(self) -> Plan:
+        """Say what the run would be and take: its settings, parameters, memory and time.
+
+        A few steps are taken on copies of the networks, for five seconds or a little more. The trainer, its networks
+        and every random generator stay as they are, and nothing is written.
+
+        Raises:
+            InputError: The networks or the step cannot be copied.
+            DivergenceError: Already these steps gave values that are not finite.
+            RunError: The run's folder holds a run already.
+        """
+        return plan_run(self)
 
     def result(self) -> GAN:
         """Return the GAN as it would be published now: averaged generators, and the discriminators themselves."""

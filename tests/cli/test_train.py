@@ -1,6 +1,7 @@
 """`ganzoo train`, `ganzoo resume` and `ganzoo info`."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -62,6 +63,13 @@ def test_a_recipe_names_the_discriminator_and_options_replace_it(here):
     args = [config.networks["discriminator"].args for config in found]
     assert [(each["discriminator_widths"], each["maxout_pieces"]) for each in args] == [([5], 3), ([6], 3)]
     assert [config.training.get("recipe") for config in found] == ["mine", None]
+
+
+def test_an_unknown_recipe_is_refused_with_the_near_match(here):
+    result = run("train", "--recipe", "mlp-rng", "--run", "r")
+    assert result.exit_code == 2
+    assert "there is no recipe 'mlp-rng'; did you mean 'mlp-ring'" in result.output
+    assert not (here / "r").exists()
 
 
 def test_a_recipe_file_is_followed_and_options_replace_it(here):
@@ -273,3 +281,29 @@ def test_info_of_nothing_names_what_is_near():
     result = run("info", "dcgann")
     assert result.exit_code == 2
     assert "did you mean 'dcgan'" in result.output
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(here, monkeypatch):
+    monkeypatch.setattr("ganzoo.training.trial.SECONDS", 0.0)
+    result = run("train", "mlp", "--data", "ring", "--images", 6400, "--dry-run", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert list(here.iterdir()) == []
+    gan = ganzoo.create_model("mlp", sample_shape=(2,), generator_widths=[8], discriminator_widths=[8], latent_dim=2)
+    for name, network in gan.networks.items():
+        assert re.search(
+            rf"^  {name} +{sum(p.numel() for p in network.parameters())} parameters +mlp$", result.output, re.M
+        )
+    assert re.search(r"^  run +runs/mlp-ring-1; nothing is written now$", result.output, re.M)
+    assert re.search(r"^  precision +(bf16|fp32) +chosen here$", result.output, re.M)
+    assert re.search(r"^  batch_size +32$", result.output, re.M)
+    assert re.search(r"^  steps +200 of 32 images$", result.output, re.M)
+    assert re.search(
+        r"^  between +\S.* and \S.*, by the fastest and slowest tenth of \d+ timed steps$", result.output, re.M
+    )
+
+
+def test_a_dry_run_refuses_what_the_run_would(here):
+    assert run("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", *SMALL).exit_code == 0
+    result = run("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", "--dry-run", *SMALL)
+    assert result.exit_code == 2
+    assert "holds a run already" in result.output

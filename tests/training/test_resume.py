@@ -24,7 +24,8 @@ import ganzoo
 from ganzoo import Trainer
 from ganzoo.errors import CheckpointError, GanzooError, RunError
 from ganzoo.losses.non_saturating import NonSaturating
-from ganzoo.training.checkpoints import CheckpointStore, _manifest
+from ganzoo.training.checkpoints import CheckpointStore
+from ganzoo.training.manifest import manifest_of
 from ganzoo.training.step import AdversarialStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")
@@ -179,7 +180,7 @@ def edit_state(run, change):
     state = json.loads((folder / "state.json").read_text())
     change(state)
     (folder / "state.json").write_text(json.dumps(state))
-    (folder / "MANIFEST.json").write_bytes(_manifest(folder))
+    (folder / "MANIFEST.json").write_bytes(manifest_of(folder))
 
 
 def put(*path_and_value):
