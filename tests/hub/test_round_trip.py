@@ -33,8 +33,13 @@ def test_a_bundled_model_comes_back_bit_for_bit(account, name):
         assert torch.equal(loaded.state_dict()[key], tensor)
     assert torch.equal(loaded.sample(4, seed=3), bundled.sample(4, seed=3))
 
+    assert not hub.leaks()
+    hub.requests.clear()
+    cached = ganzoo.load(f"hf-hub:{repository}@{pushed.commit}", discriminator=True, **account.reading)
+    assert hub.requests == []
+    assert torch.equal(cached.sample(4, seed=3), bundled.sample(4, seed=3))
+
     card = hub.read(repository, "README.md").decode()
     assert ModelCard(card).data.to_dict() == ModelCard((here / "README.md").read_text()).data.to_dict()
     assert f'ganzoo.load("hf-hub:{repository}")' in card
     assert "local-dir" not in card
-    assert not hub.leaks()
