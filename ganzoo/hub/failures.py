@@ -224,6 +224,12 @@ def _no_token(error: Any, repository: str) -> _Said:
     return HubAccessError, f"there is no token on this machine; {_LOGIN}"
 
 
+def _bad_token(error: Any, repository: str) -> _Said:
+    if isinstance(error, UnicodeEncodeError) and error.encoding != "ascii":
+        return None
+    return HubAccessError, f"the token holds characters that cannot be sent; {_LOGIN}, or set HF_TOKEN anew"
+
+
 def _bad_name(error: Any, repository: str) -> _Said:
     return HubError, f"the Hub knows no such names ({' '.join(str(error).split())[:200]}); use ORG/NAME"
 
@@ -241,6 +247,8 @@ _TABLE = (
     (json.JSONDecodeError, _not_the_hub),
     (HfHubHTTPError, _answered),
     (httpx2.ProxyError, _proxy),
+    (UnicodeEncodeError, _bad_token),  # in a header, which is ASCII
+    (httpx2.LocalProtocolError, _bad_token),
     (httpx2.TransportError, _no_connection),
     (HFValidationError, _bad_name),
     (LocalTokenNotFoundError, _no_token),

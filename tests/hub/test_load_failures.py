@@ -3,6 +3,7 @@
 import json
 import resource
 import time
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -225,6 +226,14 @@ def test_a_name_that_does_not_resolve_and_an_address_that_is_none(model):
     for endpoint in ("nowhere", "", 3):
         with pytest.raises(HubError, match=r"it takes an address such as 'https://huggingface\.co'"):
             load(model, endpoint=endpoint)
+
+
+def test_a_token_of_the_environment_that_cannot_be_sent(model, monkeypatch):
+    token = "hf_geheïm"
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(HubAccessError, match="the token holds characters that cannot be sent") as refused:
+        load(model, token=None)
+    assert token not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_proxy_that_is_not_there(model, monkeypatch):
