@@ -88,9 +88,9 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
         trainer.monitor.earlier_seconds = float(state["seconds"])
         if trainer.evaluator:
             trainer.evaluator.load_state_dict(state.get("best", {}))
+        trainer.callbacks.load_state_dict(state.get("callbacks", {}))
     except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
-    trainer.callbacks.load_state_dict(state.get("callbacks", {}))
     return step
 
 
