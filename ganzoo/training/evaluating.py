@@ -1,8 +1,9 @@
 """Measuring a model while it trains, and telling which one was the best."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -16,11 +17,9 @@ from ganzoo.metrics.extractors import load_extractors
 from ganzoo.metrics.fidelity import fidelity_version
 from ganzoo.metrics.reference import open_reference
 from ganzoo.metrics.report import Measurement, Report
+from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.settings import Settings
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +38,15 @@ class Evaluator:
         best: The best model so far; None before the first evaluation, and without `best_by`.
     """
 
-    def __init__(self, settings: Settings, table: Table, gan: GAN, recorder: Recorder) -> None:
+    def __init__(self, settings: Settings, table: Table, gan: GAN, recorder: Recorder, probe: Probe) -> None:
         """Find the real data and the number to tell the best by.
 
         Args:
             settings: Its `best_by`, `evaluate_samples` and `weights_dtype` are used.
             table: What the run trains on. Data that has a name or a path is opened again for its test split.
             gan: The model.
-            recorder: Writes the best model.
+            recorder: Writes the numbers and the best model.
+            probe: Draws the best model's samples.
 
         Raises:
             UnknownNameError: No number or features have a name in `best_by`.
@@ -55,7 +55,7 @@ class Evaluator:
             DataError: The data has no test split.
             MissingExtraError: torch-fidelity is not installed, which pictures need.
         """
-        self._recorder, self._dtype = recorder, getattr(torch, settings.weights_dtype)
+        self._recorder, self._probe, self._dtype = recorder, probe, getattr(torch, settings.weights_dtype)
         self._samples = settings.evaluate_samples or None
         self._choice = choose(settings.best_by, table, gan.condition) if settings.best_by else None
         if self._choice and recorder.run is None:
@@ -69,10 +69,15 @@ class Evaluator:
         if len(table.sample_shape) == 3 and gan.condition.kind != "image":
             fidelity_version()
             self._check_features(table)
-        self._reference = open_reference(table if table.source is None else table.source)
+        reference = open_reference(table if table.source is None else table.source)
+        # What the run holds already is not held twice.
+        digest = table.fingerprint()
+        if reference.test.fingerprint() == digest:
+            reference = replace(reference, test=table)
+        elif reference.train is not None and reference.train.fingerprint() == digest:
+            reference = replace(reference, train=table)
+        self._reference = reference
         self.best: Best | None = None
-        self._before: Best | None = None
-        self._report: Report | None = None
 
     def _check_features(self, table: Table) -> None:
         try:
@@ -80,35 +85,46 @@ class Evaluator:
         except InputError as error:
             raise InputError(f"{error}; name it in brackets, such as best_by='FID[inception-v3-compat]'") from error
 
-    def measure(self, gan: GAN, images: int) -> dict[str, float]:
-        """Measure the model, and note whether it is the best so far.
+    def evaluate(self, gan: GAN, images: int, step: int, checkpoint: Callable[[], None]) -> None:
+        """Measure the model, write its numbers, and keep it if it is the best so far.
+
+        The checkpoint comes before the model: it says which is the best, so that a run killed before that is written
+        can write it when it is resumed.
 
         Args:
             gan: The model, with averaged weights.
             images: After how many images it is.
-
-        Returns:
-            The numbers that are finite, by the names that reports give them.
+            step: After how many steps.
+            checkpoint: Writes a checkpoint.
 
         Raises:
             InputError: The samples are too few, or the report lacks the number that `best_by` names.
         """
+        report, former = self._measure(gan), self.best
+        numbers = {each.name: each.value for each in report.measurements if math.isfinite(each.value)}
+        self._recorder.evaluation(images, step, numbers)
+        found = self._choice.find(report) if self._choice else None
+        if found and math.isfinite(found.value) and (former is None or _is_better(found, former.value)):
+            self.best = Best(images=images, name=found.name, value=found.value)
+            checkpoint()
+            if not self._keep(gan, report):
+                self.best = former  # so that the next that is better than it gets its try
+
+    def mend(self, gan: GAN, images: int) -> None:
+        """Write the best model if it is this one, and an earlier life of the run was ended before it could.
+
+        Args:
+            gan: The model that the run goes on from.
+            images: After how many images it is.
+        """
+        if self.best is not None and self.best.images == images and not self._is_kept():
+            self._keep(gan, self._measure(gan))
+
+    def _measure(self, gan: GAN) -> Report:
         metrics = self._choice.metrics if self._choice else None
-        report = evaluate(gan, self._reference, metrics=metrics, features=self._features, samples=self._samples)
-        if self._choice:
-            found = self._choice.find(report)
-            if self.best is None or _is_better(found, self.best.value):
-                self._before = self.best
-                self.best = Best(images=images, name=found.name, value=found.value)
-        self._report = report
-        return {each.name: each.value for each in report.measurements if math.isfinite(each.value)}
+        return evaluate(gan, self._reference, metrics=metrics, features=self._features, samples=self._samples)
 
-    def is_best(self, images: int) -> bool:
-        """Tell whether the model after so many images is the best so far."""
-        return self.best is not None and self.best.images == images
-
-    @property
-    def is_kept(self) -> bool:
+    def _is_kept(self) -> bool:
         """Tell whether the best model is the one on disk."""
         if self._recorder.run is None:
             return False
@@ -118,16 +134,12 @@ class Evaluator:
         except (OSError, ConfigError, KeyError, TypeError):
             return False
 
-    def keep(self, gan: GAN, picture: "Image.Image | None") -> None:
-        """Write the model that was just measured as the best, with its numbers and their protocol in its config.
-
-        If the disk refuses, the one before stays the best, so that the next that is better than it gets its try.
-        """
-        measurements = () if self._report is None else self._report.measurements
-        measured = [asdict(each) for each in measurements if math.isfinite(each.value)]
+    def _keep(self, gan: GAN, report: Report) -> bool:
+        """Write the model as the best, with its numbers and their protocol, and tell whether that worked."""
+        measured = [asdict(each) for each in report.measurements if math.isfinite(each.value)]
         networks, config = dict(gan.networks.items()), replace(gan.config, metrics=measured)
-        if not self._recorder.keep(GAN(networks, config=config, latent_dim=gan.latent_dim), picture, self._dtype):
-            self.best = self._before
+        stamped = GAN(networks, config=config, latent_dim=gan.latent_dim)
+        return self._recorder.keep(stamped, self._probe.picture(gan, seed=0), self._dtype)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -143,6 +155,4 @@ class Evaluator:
 
 
 def _is_better(found: Measurement, best: float) -> bool:
-    if not math.isfinite(found.value) or not math.isfinite(best):
-        return math.isfinite(found.value)
     return found.value < best if found.better == "lower" else found.value > best

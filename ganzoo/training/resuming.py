@@ -162,8 +162,9 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     build_config(Settings, settings, "training")
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
     chosen["step"] = given["step"]
-    is_known = "callbacks_from_python" not in config
-    chosen["callbacks"] = config.get("callbacks", []) if given["callbacks"] is None and is_known else given["callbacks"]
+    chosen["callbacks"] = given.get("callbacks")
+    if chosen["callbacks"] is None and "callbacks_from_python" not in config:
+        chosen["callbacks"] = config.get("callbacks", [])
     missing = [name for name, value in chosen.items() if value is None and (name != "step" or name in config)]
     if missing:
         again = ", ".join(f"{name}=..." for name in missing)

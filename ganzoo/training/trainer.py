@@ -15,7 +15,6 @@ from ganzoo import randomness
 from ganzoo.config import build_config
 from ganzoo.data.flips import check_flips, flip_and_shift
 from ganzoo.data.loading import Data, open_data
-from ganzoo.errors import InputError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
@@ -28,7 +27,7 @@ from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.ema import ExponentialMovingAverage
 from ganzoo.training.evaluating import Evaluator
-from ganzoo.training.fitting import check_arguments, check_features, check_fit, create_gan
+from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan
 from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.monitor import Monitor, check_networks
@@ -113,23 +112,15 @@ class Trainer:
         self.split = split
         self.objective = read_objective(objective)
         self._is_named = isinstance(model, str)
-        if isinstance(model, str):
-            arguments = dict(model_args or {})
-            if discriminator is not None or discriminator_args:
-                arguments |= {"discriminator": discriminator, "discriminator_args": discriminator_args}
-            model = create_gan(model, self.table, arguments, conditional=conditional, seed=self.settings.seed)
-        elif conditional or model_args or discriminator or discriminator_args:
-            raise InputError(
-                "conditional, model_args and discriminator fit a named architecture to the data; a GAN is what it is"
-            )
-        check_fit(model, self.table, has_own_step=step is not None)
+        others = {"discriminator": discriminator, "discriminator_args": discriminator_args}
+        self.gan = fit_gan(model, self.table, model_args, others, conditional=conditional, seed=self.settings.seed)
+        check_fit(self.gan, self.table, has_own_step=step is not None)
         check_flips(self.table, self.settings.flip, self.settings.shift)
-        self.gan = model
         self._probe = Probe(self.table, self.gan.condition)
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
-        check_features(model, self.objective, self.table)
+        check_features(self.gan, self.objective, self.table)
         self.notes = dict(notes or {})
         self.run = None if run is None else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
@@ -139,12 +130,9 @@ class Trainer:
         rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
         self.discriminator = Player("discriminator", dict(self.gan.networks.items()), self.settings, other_rate)
         self.generator = Player("generator", dict(self.gan.networks.items()), self.settings, rate)
+        batch, half_life = self.settings.images_per_step, self.settings.ema_half_life_images
         self.averages = {
-            name: ExponentialMovingAverage(
-                network,
-                batch_images=self.settings.images_per_step,
-                half_life_images=self.settings.ema_half_life_images,
-            )
+            name: ExponentialMovingAverage(network, batch_images=batch, half_life_images=half_life)
             for name, network in self.generator.networks.items()
         }
         self._order = DataOrder(len(self.table), self.settings.batch_size, self.settings.seed)
@@ -154,7 +142,9 @@ class Trainer:
         self.callbacks = Callbacks(callbacks)
         self._recorder = Recorder(self.run, self.settings.keep_checkpoints, self.callbacks)
         self.evaluator = (
-            Evaluator(self.settings, self.table, model, self._recorder) if self.settings.evaluate_every_images else None
+            Evaluator(self.settings, self.table, self.gan, self._recorder, self._probe)
+            if self.settings.evaluate_every_images
+            else None
         )
         self._interrupts = Interrupts()
         self._progress = progress
@@ -239,10 +229,8 @@ class Trainer:
     def _begin(self) -> None:
         """Look at the networks before the first step, and make the run's folder one that can be resumed."""
         if self._is_resumed:
-            if self.evaluator and self.evaluator.is_best(self.images) and not self.evaluator.is_kept:
-                result = self.result()
-                self.evaluator.measure(result, self.images)
-                self.evaluator.keep(result, self._probe.picture(result, seed=0))
+            if self.evaluator:
+                self.evaluator.mend(self.result(), self.images)
             return
         self._evaluate()  # the first of all: what cannot be evaluated shows while there is nothing to resume
         self._save()
@@ -282,19 +270,8 @@ class Trainer:
         self._recorder.draw(self._probe.picture(self.result(), self.settings.seed), self.images)
 
     def _evaluate(self) -> None:
-        """Measure the model, and keep it if it is the best so far.
-
-        The checkpoint comes first: it says which model is the best, so that a run killed before that is written can
-        write it when it is resumed.
-        """
-        if self.evaluator is None:
-            return
-        result = self.result()
-        numbers = self.evaluator.measure(result, self.images)
-        self._recorder.evaluation(self.images, self._index, numbers)
-        if self.evaluator.is_best(self.images):
-            self._checkpoint()
-            self.evaluator.keep(result, self._probe.picture(result, seed=0))
+        if self.evaluator:
+            self.evaluator.evaluate(self.result(), self.images, self._index, self._checkpoint)
 
     def _is_due(self, every_images: int, index: int) -> bool:
         return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
@@ -400,8 +377,7 @@ class Trainer:
         """
         folder = RunFolder(Path(run).expanduser())
         asked, given = folder.read_config(), {"data": data, "objective": objective, "model": model, "step": step}
-        given["callbacks"] = callbacks
-        arguments = resuming.arguments(asked, folder.path, **given)
+        arguments = resuming.arguments(asked, folder.path, **given, callbacks=callbacks)
         with weights_coming():
             trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()

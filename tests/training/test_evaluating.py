@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 import sys
 from contextlib import contextmanager
 
@@ -82,13 +83,16 @@ class KilledError(Exception):
     """Stands for a process that ends at once."""
 
 
-def test_a_kill_before_the_best_is_written_is_made_good_when_resumed(tmp_path, whole, monkeypatch):
+@pytest.mark.parametrize("between", [False, True], ids=["before", "between renames"])
+def test_a_kill_before_the_best_is_written_is_made_good_when_resumed(tmp_path, whole, monkeypatch, between):
     run, calls = tmp_path / "run", []
     keep = Recorder.keep
 
     def die(self, *arguments):
         calls.append(1)
         if len(calls) == 2:
+            if between:
+                shutil.rmtree(run / "best")
             raise KilledError
         return keep(self, *arguments)
 
@@ -99,7 +103,7 @@ def test_a_kill_before_the_best_is_written_is_made_good_when_resumed(tmp_path, w
     resumed = Trainer.resume(run, progress=False)
     best = resumed.evaluator.best.images
     assert best == resumed.images > 0  # the checkpoint says so, and the folder does not yet
-    assert kept(run)[1] == 0
+    assert not (run / "best").exists() if between else kept(run)[1] == 0
     stop_at(resumed, resumed.images // BATCH)
     assert kept(run)[1] == best
     assert kept(run)[2][1]["value"] == dict(numbers(whole[0]))[best]
