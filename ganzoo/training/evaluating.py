@@ -35,7 +35,7 @@ class Evaluator:
     """Holds a run's model against real data, as `ganzoo.evaluate` does, with seed 0.
 
     Attributes:
-        best: The best model so far; None before the first evaluation, and without `best_by`.
+        best: The best model so far, which is never the untrained one; None before there is one, and without `best_by`.
     """
 
     def __init__(self, settings: Settings, table: Table, gan: GAN, recorder: Recorder, probe: Probe) -> None:
@@ -104,7 +104,8 @@ class Evaluator:
         numbers = {each.name: each.value for each in report.measurements if math.isfinite(each.value)}
         self._recorder.evaluation(images, step, numbers)
         found = self._choice.find(report) if self._choice else None
-        if found and math.isfinite(found.value) and (former is None or _is_better(found, former.value)):
+        # Untrained networks are measured to compare with: noise can score better than a generator's first pictures.
+        if found and images and math.isfinite(found.value) and (former is None or _is_better(found, former.value)):
             self.best = Best(images=images, name=found.name, value=found.value)
             checkpoint()
             if not self._keep(gan, report):
