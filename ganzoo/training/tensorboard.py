@@ -1,6 +1,7 @@
 """The callback that writes for TensorBoard: the lines of the log, evaluations, and pictures of the fixed samples."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class TensorBoard(Callback):
         if self.directory is None and trainer.run is None:
             raise InputError("this run has no folder to write in; give run=... or TensorBoard(directory=...)")
         folder = self.directory or (trainer.run.path / "tensorboard" if trainer.run else Path())
+        _wait_for_a_later_name(folder)
         first = trainer.images + 1 if self._is_resumed else 0
         self._is_resumed = True
         self._writer = self._writer_class(os.fspath(folder), purge_step=first)
@@ -85,3 +87,13 @@ class TensorBoard(Callback):
             self._writer.add_scalar(f"{group}/{name}", value, images)
         # What precedes a checkpoint is then on disk when it is: a killed run loses none of it.
         self._writer.flush()
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Let the second pass in which an earlier life began its event file.
+
+    TensorBoard reads event files in the order of their names, in which only the second is sure to rise.
+    """
+    now = time.time()
+    if any(folder.glob(f"events.out.tfevents.{int(now)}.*")):
+        time.sleep(1.01 - now % 1)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from small import BATCH, stop_at, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from ganzoo import Trainer
 from ganzoo.errors import CallbackError, MissingExtraError
@@ -54,7 +55,9 @@ def test_what_it_shows_is_what_the_run_wrote(tmp_path):
     assert [images for images, _ in scalars["evaluation/modes"]] == [0, 16, 32, 48, 64, 80]
 
 
-def test_resuming_leaves_no_point_twice_and_none_of_later(tmp_path):
+def test_resuming_leaves_no_point_twice_and_none_of_later(tmp_path, monkeypatch):
+    # Event files of one process and second are numbered, and 10 comes before 9 in the order of names.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
     run = tmp_path / "run"
     settings = SETTINGS | {"best_by": "", "evaluate_every_images": 16}  # no checkpoints but those that are asked for
     stop_at(trainer(run, steps=8, checkpoint_every_images=3 * BATCH, **settings), 5)
