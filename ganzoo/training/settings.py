@@ -1,6 +1,6 @@
 """The settings of a run, checked once, and as they are written to config.toml."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -113,7 +113,7 @@ class Settings:
 
     def differing(self, asked: "Settings") -> tuple[str, ...]:
         """Return the names of the settings that are not as they were asked for, such as a `precision` of `"auto"`."""
-        return tuple(name for name, value in asked.to_dict().items() if getattr(self, name) != value)
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) != getattr(asked, field.name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, as they come back from JSON and TOML."""
