@@ -11,10 +11,10 @@ from ganzoo.building import check_settings
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, given
 from ganzoo.gan import GAN
+from ganzoo.inference import evaluating
 from ganzoo.losses.objective import Objective
 from ganzoo.models.architecture import call_features
 from ganzoo.models.condition import Condition, condition_of
-from ganzoo.sampling import evaluating
 
 
 def check_arguments(model: object, arguments: object, conditional: object, run: object) -> None:
