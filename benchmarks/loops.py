@@ -8,7 +8,8 @@ checks, no checkpoints and no seeds for single draws.
 
 `Tutorial` keeps to the settings of pytorch/examples (dcgan) and, for pairs, of junyanz' pix2pix: float32 in ordinary
 memory, Adam as it is by default, `.item()` on each loss, a `DataLoader` with two workers whose data set turns PIL
-images into tensors. As there, the fakes are used twice; the discriminator is frozen in the generator's step for pairs only.
+images into tensors. As there, the fakes are used twice, and the discriminator is frozen in the generator's step for
+pairs only.
 """
 
 import copy

@@ -161,11 +161,11 @@ class Doubled(nn.Conv2d):
         (nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6, track_running_stats=False)),
         (nn.Conv2d(3, 6, 1), nn.SyncBatchNorm(6)),
         (nn.Conv2d(3, 6, 1), nn.BatchNorm2d(3)),
-        (nn.ConvTranspose2d(6, 6, 1, groups=2), nn.BatchNorm2d(6)),
+        (nn.ConvTranspose2d(6, 6, 1, groups=2, bias=False), nn.BatchNorm2d(6)),
         (Doubled(3, 6, 1), nn.BatchNorm2d(6)),
         (spectral_norm(nn.Conv2d(3, 6, 1)), nn.BatchNorm2d(6)),
         (nn.ReLU(), nn.BatchNorm2d(6)),
-        (nn.Conv2d(3, 6, 1), nn.ReLU()),
+        (nn.Conv2d(3, 6, 1), nn.Tanh()),
     ],
     ids=lambda module: type(module).__name__,
 )
@@ -187,6 +187,20 @@ def test_a_transposed_convolution_as_a_product(arguments, n, monkeypatch):
     assert_same(product(x), convolution(x).detach())
     monkeypatch.setattr(folding, "MOST_NUMBERS", 1)  # a sample at a time
     assert_same(product(x.contiguous(memory_format=torch.channels_last)), convolution(x).detach())
+
+
+def test_a_bias_is_added_after_a_transposed_convolution():
+    convolution = nn.ConvTranspose2d(3, 6, 4, stride=2, groups=3)
+    network = nn.Sequential(nn.Sequential(nn.LeakyReLU(0.2), convolution, nn.ReLU()))
+    x = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    expected, before = network(x), x.clone()
+    folding.fold_sequences(network)
+    assert [type(layer) for layer in network[0]] == [nn.LeakyReLU, nn.ConvTranspose2d, folding.Shift, nn.ReLU]
+    assert network[0][1].bias is None
+    assert convolution.bias is not None
+    with torch.no_grad():
+        assert_same(network(x), expected.detach())
+    assert torch.equal(x, before)  # an input may be needed elsewhere
 
 
 # Never those of earlier weights
