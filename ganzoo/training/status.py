@@ -142,7 +142,7 @@ def _is_good(folder: Path, contents: bool) -> bool:
 
 def _figures(lines: list[dict[str, Any]]) -> dict[str, float]:
     """Return the newest value of each figure; a line of an evaluation has none of them."""
-    logged = next((line for line in reversed(lines) if any(name in line for name in FIGURES)), {})
+    logged: dict[str, Any] = next((line for line in reversed(lines) if any(name in line for name in FIGURES)), {})
     return {name: float(logged[name]) for name in FIGURES if isinstance(logged.get(name), int | float)}
 
 
