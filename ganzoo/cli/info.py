@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ganzoo.registry import Entry
 
-DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset")
+DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "callback")
 
 
 @click.command(short_help="Show all about a model, an architecture or a loss.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(name: str, as_json: bool) -> None:
-    """Show what NAME is: a pretrained model, an architecture, a loss or a data set.
+    """Show what NAME is: a pretrained model, an architecture, a loss, a data set or a callback.
 
     A model may also be on the Hugging Face Hub, hf-hub:ORG/NAME, or in a folder, local-dir:PATH.
     """

@@ -94,7 +94,20 @@ class Pushed:
 
 
 def push_model(gan: "GAN", target: Target, dtype: "torch.dtype | None" = None) -> Pushed:
-    """Save a model and push it; arguments as for `GAN.push_to_hub`."""
+    """Push a model from memory: weights, config.json, a model card and a picture of samples.
+
+    `GAN.push_to_hub(repo_id, **where)` is this, with `private`, `create_pr`, `revision`, `token`, `endpoint`,
+    `commit_message` and `overwrite_card` as in `Target`.
+
+    Args:
+        gan: The model.
+        target: Where to push it, and how.
+        dtype: What to store floating-point weights in; None: as they are.
+
+    Raises:
+        WeightsError: The networks are plain modules, which no registry could build again.
+        HubError: The Hub refuses, or cannot be reached; pushing again does nothing twice.
+    """
     with tempfile.TemporaryDirectory(prefix="ganzoo-push-") as made:
         folder = Path(made)
         gan.save_pretrained(folder, dtype=dtype)

@@ -16,7 +16,15 @@ from ganzoo.training.settings import Settings
 Notes = Mapping[str, Any]  # `recipe` and `license`, where a run has them
 
 # Settings that say how a run is looked after and not what comes out.
-HOUSEKEEPING = {"log_every_images", "checkpoint_every_images", "sample_every_images", "keep_checkpoints"}
+HOUSEKEEPING = {
+    "log_every_images",
+    "checkpoint_every_images",
+    "sample_every_images",
+    "evaluate_every_images",
+    "evaluate_samples",
+    "best_by",
+    "keep_checkpoints",
+}
 
 
 def describe_run(

@@ -15,8 +15,9 @@ def read_log(path: Path, *, last_only: bool = False) -> list[dict[str, Any]]:
         last_only: Read the newest lines alone, however long the file is.
 
     Returns:
-        The lines in the order of their `images`, which are whole numbers. Of several lines of the same images the
-        last counts. A value can be NaN or infinite.
+        The lines in the order of their `images`, which are whole numbers. Several lines of the same images, such as one
+        of losses and one of an evaluation, are one here, in which the last value of each name counts. A value can be
+        NaN or infinite.
     """
     try:
         with path.open("rb") as file:
@@ -32,5 +33,5 @@ def read_log(path: Path, *, last_only: bool = False) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(values, dict) and isinstance(values.get("images"), int):
-            lines[values["images"]] = values
+            lines.setdefault(values["images"], {}).update(values)
     return [lines[images] for images in sorted(lines)]

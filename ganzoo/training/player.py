@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from ganzoo.training.monitor import check_finite, gradient_norm
@@ -62,7 +61,9 @@ class Player:
         Raises:
             DivergenceError: The loss, the gradient or a statistic is not finite; no weight is changed then.
         """
-        loss = sum(losses.values(), start=torch.zeros((), device=next(iter(losses.values())).device)) * weight
+        first, *others = losses.values()
+        loss = sum(others, start=first)
+        loss = loss if weight == 1.0 else loss * weight
         loss.backward()  # type: ignore[no-untyped-call]
         norm = gradient_norm(self.parameters)
         if check:

@@ -52,6 +52,7 @@ def draw_progress(path: Path) -> "Image.Image":
             "the folder of a run, as `ganzoo runs` lists them"
         )
     status = run_status(path)
+    lines = [line for line in lines if line.keys() & LOGGED]  # an evaluation between two of them is no gap
     positions = np.array([line["images"] for line in lines], dtype=float)
     panels = [_losses(lines)]
     if any(np.isfinite(_values(lines, name)).any() for name in _SCORES):
@@ -103,6 +104,7 @@ def sample_pictures(run: RunFolder) -> "list[tuple[int, Image.Image]]":
 
 
 _SCORES = {"real_score": "D(x), real", "fake_score": "D(G(z)), generated"}
+LOGGED = {"discriminator_loss", "generator_loss", *_SCORES}  # what every line of losses has
 
 
 def _losses(lines: Sequence[Mapping[str, Any]]) -> Panel:

@@ -22,8 +22,9 @@ logger = logging.getLogger("ganzoo")
 
 # What may be edited in config.toml between two lives of a run: it changes nothing that was computed.
 FREE = {"ganzoo", "training.images", "training.keep_checkpoints", "training.weights_dtype"} | {
-    f"training.{what}_every_images" for what in ("log", "checkpoint", "sample")
+    f"training.{what}_every_images" for what in ("log", "checkpoint", "sample", "evaluate")
 }
+FREE |= {"callbacks", "callbacks_from_python"}
 
 
 def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -52,6 +53,8 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
         "losses": parts,
+        "best": {} if trainer.evaluator is None else trainer.evaluator.state_dict(),
+        "callbacks": trainer.callbacks.state_dict(),
         "environment": environment(),
         "config": trainer.config(),
     }
@@ -83,6 +86,9 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
+        if trainer.evaluator:
+            trainer.evaluator.load_state_dict(state.get("best", {}))
+        trainer.callbacks.load_state_dict(state.get("callbacks", {}))
     except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
     return step
@@ -137,7 +143,7 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     Args:
         config: The content of config.toml.
         run: The run's folder, for messages.
-        given: `data`, `objective`, `model` and `step` as the caller gave them, or None.
+        given: `data`, `objective`, `model`, `step` and `callbacks` as the caller gave them, or None.
 
     Raises:
         RunError: The config lacks something, or what came from Python is not given again; the message names it.
@@ -156,6 +162,9 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     build_config(Settings, settings, "training")
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
     chosen["step"] = given["step"]
+    chosen["callbacks"] = given.get("callbacks")
+    if chosen["callbacks"] is None and "callbacks_from_python" not in config:
+        chosen["callbacks"] = config.get("callbacks", [])
     missing = [name for name, value in chosen.items() if value is None and (name != "step" or name in config)]
     if missing:
         again = ", ".join(f"{name}=..." for name in missing)
@@ -207,7 +216,8 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
     before = _flat(state.get("config", {}))
     changed: dict[str, Any] = {}
     for now in (_flat(asked), _flat(config)):
-        changed |= {key: now.get(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)}
+        keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
+        changed |= {key: now.get(key) for key in keys if key in before or not _is_new_default(key, now[key])}
     refused = [key for key in changed if key not in FREE]
     if refused:
         what = "; ".join(f"{key} was {before.get(key)!r} and is {changed[key]!r}" for key in refused[:5])
@@ -217,6 +227,13 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
     for key, value in environment().items():
         if (earlier := state.get("environment", {}).get(key)) != value:
             logger.warning("%s was %s and is %s; results may differ in the last digits", key, earlier, value)
+
+
+def _is_new_default(key: str, value: object) -> bool:
+    """Tell whether a setting that a run's version of ganzoo did not have yet has its default."""
+    section, _, name = key.partition(".")
+    default = getattr(Settings, name, None)
+    return section == "training" and value == (list(default) if isinstance(default, tuple) else default)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

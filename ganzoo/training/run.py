@@ -53,6 +53,11 @@ class RunFolder:
         """The finished model, as `load` takes it."""
         return self.path / "model"
 
+    @property
+    def best(self) -> Path:
+        """The best model so far, as `load` takes it, where the run has `best_by`."""
+        return self.path / "best"
+
     def sample_file(self, images: int) -> Path:
         """Return where the picture of samples after so many images goes."""
         return self.path / "samples" / f"{images:09d}.png"

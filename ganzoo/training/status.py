@@ -105,7 +105,7 @@ def run_status(path: Path, *, contents: bool = False) -> RunStatus:
         data=str(_section(config, "data").get("name", "")),
         images=images,
         budget=budget,
-        figures={name: float(last[name]) for name in FIGURES if isinstance(last.get(name), int | float)},
+        figures=_figures(lines),
         updated=_last_written(run),
         model=run.model if shown is not None else None,
     )
@@ -138,6 +138,12 @@ def _is_good(folder: Path, contents: bool) -> bool:
     except (OSError, CheckpointError):
         return False
     return True
+
+
+def _figures(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the newest value of each figure; a line of an evaluation has none of them."""
+    logged: dict[str, Any] = next((line for line in reversed(lines) if any(name in line for name in FIGURES)), {})
+    return {name: float(logged[name]) for name in FIGURES if isinstance(logged.get(name), int | float)}
 
 
 def _budget(config: Mapping[str, Any]) -> int | None:

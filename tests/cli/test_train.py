@@ -40,6 +40,24 @@ def test_a_second_run_gets_the_next_number(here):
         assert (here / "runs" / f"mlp-ring-{number}" / "model").is_dir()
 
 
+def test_callbacks_and_the_best_model_are_asked_for_by_options(here):
+    events = here / "events"
+    result = run(
+        *("train", "mlp", "--data", "ring", "--images", 640, "--run", "r", *SMALL),
+        *("--callback", "tensorboard", "--callback", f"tensorboard(directory='{events}')"),
+        *("--best-by", "high quality", "--evaluate-every-images", 320, "-s", "evaluate_samples=50"),
+        *("--learning-rate-decay", "cosine", "--learning-rate-warmup-images", 64),
+    )
+    assert result.exit_code == 0, result.output
+    assert list(events.iterdir())
+    assert list((here / "r" / "tensorboard").iterdir())
+    training = ganzoo.load("local-dir:r/best").config.training
+    assert "the best by high quality, " in result.output
+    assert f" after {training['images_shown']} images, is in r/best" in result.output
+    assert (training["learning_rate_decay"], training["learning_rate_warmup_images"]) == ("cosine", 64)
+    assert run("resume", "r").exit_code == 0
+
+
 def test_another_discriminator_and_its_settings(here):
     result = run(
         *("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", *SMALL),
@@ -158,6 +176,10 @@ def test_resume_goes_on_to_the_budget_in_the_config(here):
         (["mlp", "--data", "ring", "--images", "64", "--objective", "r1"], "adversarial"),
         (["mlp", "--data", "ring", "--images", "64", "--optimizer", "adma"], "did you mean 'adam"),
         (["mlp", "--data", "ring", "--images", "64", "--device", "tpu9"], "device"),
+        (["mlp", "--data", "ring", "--images", "64", "--callback", "tensorbord"], "did you mean 'tensorboard'"),
+        (["mlp", "--data", "ring", "--images", "64", "--best-by", "FCD"], "use 'modes' or 'high quality'"),
+        (["mlp", "--data", "ring", "--images", "64", "--learning-rate-decay", "step"], "learning_rate_decay_images"),
+        (["mlp", "--data", "ring", "--images", "64", "-s", "callbacks=x"], "there is no setting 'callbacks'"),
         (["mlp", "--data", "ring", "--images", "64", "-a", "width=[3]"], "there is no setting 'width'"),
         (["mlp", "--data", "ring", "--images", "64", "-a", "latent_dim"], "KEY=VALUE"),
         (["mlp", "--data", "ring", "--images", "64", "-s", "beat1=0.5"], "did you mean 'beta1'"),

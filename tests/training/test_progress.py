@@ -15,6 +15,7 @@ from ganzoo.data.curves import WIDTH
 from ganzoo.errors import InputError
 from ganzoo.training.progress import COLOURS, _losses, draw_progress, sample_pictures, save_animation
 from ganzoo.training.run import RunFolder
+from ganzoo.training.status import FIGURES, run_status
 
 EACH = {"sample_every_images": BATCH}
 PICTURES = {"model": "dcgan", "model_args": {"base_channels": 4, "latent_dim": 4}, **EACH}
@@ -81,6 +82,18 @@ def test_curves_are_the_values_of_the_log(tmp_path):
         "its r1": [line["discriminator_r1"] for line in lines],
         "generator": [line["generator_loss"] for line in lines],
     }
+
+
+def test_an_evaluation_is_no_gap_in_the_curves(tmp_path):
+    log = tmp_path / "run" / "metrics.jsonl"
+    settings = {"log_every_images": 2 * BATCH, "evaluate_every_images": BATCH, "evaluate_samples": 50}
+    trainer(tmp_path / "run", data="ring", steps=4, **settings).fit()
+    drawn, lines = draw_progress(tmp_path / "run"), log.read_text().splitlines(keepends=True)
+    logged = [line for line in lines if "generator_loss" in line]
+    assert (len(lines), len(logged)) == (7, 2)
+    assert set(run_status(tmp_path / "run").figures) == set(FIGURES)
+    log.write_text("".join(logged))
+    assert drawn.tobytes() == draw_progress(tmp_path / "run").tobytes()
 
 
 def test_missing_and_other_values_are_gaps_and_a_part_that_is_its_sum_is_left_out():
