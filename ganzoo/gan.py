@@ -391,11 +391,7 @@ class GAN(nn.Module):
         saving.save_model(self.networks, self.config, Path(directory), dtype)
 
     def push_to_hub(self, repo_id: str, *, dtype: torch.dtype | None = None, **where: "Unpack[Where]") -> "Pushed":
-        """Publish the model on the Hugging Face Hub, as one commit; see `ganzoo.hub.pushing.push_model`.
-
-        Raises:
-            WeightsError, HubError: It cannot be saved for others; the Hub refuses, or cannot be reached.
-        """
+        """Publish the model on the Hugging Face Hub; `ganzoo.hub.pushing.push_model` says how, and what it raises."""
         from ganzoo.hub.pushing import Target, push_model
 
         return push_model(self, Target(repo_id=repo_id, **where), dtype)
