@@ -77,6 +77,12 @@ class DivergenceError(GanzooError, ArithmeticError):
     exit_code = 3
 
 
+class ProcessesError(GanzooError, RuntimeError):
+    """Another of the processes that train together failed, is gone, or did not come."""
+
+    exit_code = 4
+
+
 class MissingExtraError(GanzooError, ImportError):
     """A package that only an extra installs is absent."""
 

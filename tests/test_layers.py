@@ -21,7 +21,7 @@ LAYERS = [
     "weights config",
     "plugins plugin_loader",
     "registry hookspecs distributions",
-    "errors files randomness",
+    "errors files randomness shares",
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names.split()}
 EXEMPT = {"ganzoo", "ganzoo.__main__"}

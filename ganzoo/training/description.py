@@ -16,7 +16,13 @@ from ganzoo.training.settings import Settings
 Notes = Mapping[str, Any]  # `recipe` and `license`, where a run has them
 
 # Settings that say how a run is looked after and not what comes out.
-HOUSEKEEPING = {"log_every_images", "checkpoint_every_images", "sample_every_images", "keep_checkpoints"}
+HOUSEKEEPING = {
+    "log_every_images",
+    "checkpoint_every_images",
+    "sample_every_images",
+    "keep_checkpoints",
+    "process_timeout_seconds",
+}
 
 
 def describe_run(

@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ganzoo import weights
 from ganzoo.config import build_config
 from ganzoo.errors import CheckpointError, RunError, WeightsError
 from ganzoo.training.checkpoints import Checkpoint
+from ganzoo.training.description import HOUSEKEEPING
 from ganzoo.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,9 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ganzoo")
 
 # What may be edited in config.toml between two lives of a run: it changes nothing that was computed.
-FREE = {"ganzoo", "training.images", "training.keep_checkpoints", "training.weights_dtype"} | {
-    f"training.{what}_every_images" for what in ("log", "checkpoint", "sample")
-}
+FREE = {"ganzoo", "training.images", "training.weights_dtype"} | {f"training.{name}" for name in HOUSEKEEPING}
 
 
 def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -34,9 +34,12 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
     numbers: dict[str, Any] = {}
     groups: dict[str, Any] = {}
     parts: dict[str, dict[str, float]] = {}
+    scalers: dict[str, dict[str, Any]] = {}
     for player in (trainer.discriminator, trainer.generator):
         groups[player.role] = _group_counters(player.optimizer)
         parts[player.role] = {name: float(value) for name, value in player.parts.items()}
+        if player.scaler is not None:
+            scalers[player.role] = player.scaler.state_dict()
         for parameter, values in player.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 place = f"optimizer.{player.role}.{parameter}.{key}"
@@ -52,7 +55,8 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
         "losses": parts,
-        "environment": environment(),
+        **({"scalers": scalers} if scalers else {}),
+        "environment": environment(trainer.processes.count),
         "config": trainer.config(),
     }
     return tensors, state
@@ -81,6 +85,8 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
             parts = state.get("losses", {}).get(player.role, {})
             player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
+            if player.scaler is not None:
+                player.scaler.load_state_dict(state["scalers"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
     except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -121,11 +127,12 @@ def _restore_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def environment() -> dict[str, Any]:
+def environment(processes: int) -> dict[str, Any]:
     """Return what results may depend on besides the config."""
     return {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "processor": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
     }
@@ -192,7 +199,9 @@ def _check_types(objective: object, model: Mapping[str, Any], data: Mapping[str,
             raise RunError(f"cannot go on with {str(run)!r}: {place} is {value!r}; undo the change, or start a new run")
 
 
-def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path) -> None:
+def check_unchanged(
+    state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path, processes: int = 1
+) -> None:
     """Refuse to go on with a changed run, and warn of what else is different.
 
     Args:
@@ -200,13 +209,16 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
         asked: The content of config.toml.
         config: The run's config as it is now, computed from what config.toml names.
         run: The run's folder, for messages.
+        processes: How many processes go on with it.
 
     Raises:
         RunError: Objective, data, model or a setting is not that of the checkpoint; the message names each.
     """
-    before = _flat(state.get("config", {}))
+    # A run of an earlier version knows nothing of later settings, and was trained as by their defaults.
+    defaults = {f"training.{each.name}": each.default for each in fields(Settings) if each.default is not MISSING}
+    before = defaults | _flat(state.get("config", {}))
     changed: dict[str, Any] = {}
-    for now in (_flat(asked), _flat(config)):
+    for now in (defaults | _flat(asked), defaults | _flat(config)):
         changed |= {key: now.get(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)}
     refused = [key for key in changed if key not in FREE]
     if refused:
@@ -214,8 +226,9 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
         raise RunError(f"cannot go on with {str(run)!r}: {what}; undo the change, or start a new run")
     for key, value in changed.items():
         logger.warning("%s was %r and is %r; going on with the new value", key, before.get(key), value)
-    for key, value in environment().items():
-        if (earlier := state.get("environment", {}).get(key)) != value:
+    environment_before = {"processes": 1, **state.get("environment", {})}
+    for key, value in environment(processes).items():
+        if (earlier := environment_before.get(key)) != value:
             logger.warning("%s was %s and is %s; results may differ in the last digits", key, earlier, value)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from ganzoo.errors import ConfigError
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp64", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,9 @@ class Settings:
     keep_checkpoints: int = 2
     device: str = "auto"  # auto: the first CUDA card, else the processor
     weights_dtype: Literal["float32", "float16"] = "float32"  # how the finished model is stored
+    compile: bool = False  # run forward passes through torch.compile
+    synchronize_batch_norm: bool = False  # normalize by the whole batch where several processes share it
+    process_timeout_seconds: int = 300  # how long one process waits for another
 
     def __post_init__(self) -> None:
         least = {
@@ -49,6 +52,7 @@ class Settings:
             "checkpoint_every_images": 0,
             "sample_every_images": 0,
             "keep_checkpoints": 2,
+            "process_timeout_seconds": 1,
         }
         for name, low in least.items():
             if getattr(self, name) < low:
@@ -114,7 +118,7 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"training: device is {name!r}, and there is none here; it takes auto, cpu or cuda"
+            f"training: device is {name!r}, and there is none here; it takes auto, cpu, cuda or mps"
         ) from error
     return device
 

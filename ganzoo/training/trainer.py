@@ -21,9 +21,12 @@ from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
 from ganzoo.losses.term import Term
 from ganzoo.models.architecture import weights_coming
+from ganzoo.shares import cut, sharing
 from ganzoo.training import resuming
+from ganzoo.training.batch_norm import synchronizing
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
+from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
 from ganzoo.training.fitting import check_arguments, check_features, check_fit, create_gan
 from ganzoo.training.health import BATCH, Health
@@ -32,6 +35,7 @@ from ganzoo.training.monitor import Monitor, check_networks
 from ganzoo.training.optimizers import decay_factor
 from ganzoo.training.order import DataOrder
 from ganzoo.training.player import Player
+from ganzoo.training.precision import as_double, compiling
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
@@ -98,6 +102,7 @@ class Trainer:
         """
         check_arguments(model, model_args, conditional, run)
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
+        self.processes = Processes.join(self.settings)
         self.table = open_data(data, split=split, value_range=value_range)
         self.split = split
         self.objective = read_objective(objective)
@@ -120,14 +125,19 @@ class Trainer:
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
         check_features(model, self.objective, self.table)
         self.notes = dict(notes or {})
-        self.run = None if run is None else RunFolder(Path(run).expanduser())
+        # Process 0 alone writes.
+        self.run = None if run is None or self.processes.number else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
         self._memory_format = torch.channels_last if pictures else torch.contiguous_format
         self.gan.to(self.settings.device).to(memory_format=self._memory_format)
+        if self.settings.precision == "fp64":
+            self.gan.double()
+        self.processes.share_weights(dict(self.gan.networks.items()))
         self.step: TrainingStep = step or AdversarialStep(self.gan, self.objective, self.settings)
         rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
-        self.discriminator = Player("discriminator", dict(self.gan.networks.items()), self.settings, other_rate)
-        self.generator = Player("generator", dict(self.gan.networks.items()), self.settings, rate)
+        everyone = dict(self.gan.networks.items())
+        self.discriminator = Player("discriminator", everyone, self.settings, other_rate, self.processes)
+        self.generator = Player("generator", everyone, self.settings, rate, self.processes)
         self.averages = {
             name: ExponentialMovingAverage(
                 network,
@@ -141,7 +151,7 @@ class Trainer:
         self._health = Health(self.table)
         self._recorder = Recorder(self.run, self.settings.keep_checkpoints)
         self._interrupts = Interrupts()
-        self._progress = progress
+        self._progress = progress and not self.processes.number
         self._is_resumed = False
         self._index = 0  # the number of the next step
         self._saved_index = -1
@@ -167,33 +177,51 @@ class Trainer:
             SystemExit: Likewise after SIGTERM (code 143) and SIGUSR1 (code 0).
         """
         with ExitStack() as stack:
-            if self.run:
-                stack.enter_context(self.run.locked())
             stack.enter_context(self._interrupts.listening())
-            if self.run:
-                self._open(self.run)
+            with self.processes.holding():
+                if self.run:
+                    stack.enter_context(self.run.locked())
+                    self._open(self.run)
             bar = stack.enter_context(self._bar())
             cards = [self.gan.device] if self.gan.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(cards))  # each step seeds the global generators
-            for network in self.gan.networks.values():
+            networks = list(self.gan.networks.values())
+            for network in networks:
                 train_mode(network)
+            stack.enter_context(self.processes.translating())
+            stack.enter_context(sharing(self.processes.share))
+            stack.enter_context(synchronizing(networks, is_asked=self.settings.synchronize_batch_norm))
+            stack.enter_context(compiling(networks, is_asked=self.settings.compile))
+            self.processes.check_same(lambda: {**self.config(), "number of steps": self._index})
             self.monitor.start(self.images)
-            while self._index < self.settings.steps and self._interrupts.received is None:
+            while not self._is_stopped() and self._index < self.settings.steps:
                 self._train_step()
                 bar.update(self.settings.images_per_step)
-                self._record(bar)
-            check_networks(self._index, dict(self.result().networks.items()))
-            self._save()
-            is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
-            if is_saved_for_others and self._interrupts.received is None:
-                result = self.result()
-                picture = self._probe.picture(result, seed=0)
-                self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
+                with self.processes.holding():
+                    self._record(bar)
+            with self.processes.holding():
+                self._finish()
+            self.processes.agree(None)  # nobody leaves before all files are written
             if self._interrupts.received is not None:
                 if self.run:
                     logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
                 self._interrupts.leave()
         return self.result().eval()
+
+    def _is_stopped(self) -> bool:
+        """Tell whether a signal was received, by any process."""
+        if self.processes.count > 1:
+            self._interrupts.received = self.processes.agree(self._interrupts.received)
+        return self._interrupts.received is not None
+
+    def _finish(self) -> None:
+        check_networks(self._index, dict(self.result().networks.items()))
+        self._save()
+        is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
+        if self.run and is_saved_for_others and self._interrupts.received is None:
+            result = self.result()
+            picture = self._probe.picture(result, seed=0)
+            self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
 
     def _bar(self) -> "tqdm[Any]":
         return tqdm(
@@ -220,16 +248,19 @@ class Trainer:
         settings, index = self.settings, self._index
         # Dropout draws from it. torch.manual_seed would spend 0.2 ms on noting the stack for devices it has not met.
         every_generator = torch.default_generator if settings.device == "cpu" else torch
-        every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global"))
+        shared = [self.processes.number] if self.processes.number else []
+        every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global", *shared))
         self.step.begin(index)
         decay = decay_factor(settings.learning_rate_decay, index / settings.steps)
         check = settings.device == "cpu" or self._is_due(settings.log_every_images, index + 1)
         for number in range(settings.discriminator_steps):
             rows = self._order.batch(index * settings.discriminator_steps + number)
-            batch = self.table.batch(rows, device=settings.device, memory_format=self._memory_format)
+            batch = self.table.batch(cut(rows), device=settings.device, memory_format=self._memory_format)
             if settings.flip or settings.shift:
                 rng = randomness.generator(settings.seed, index, number, "flips")
                 batch = flip_and_shift(batch, flip=settings.flip, shift=settings.shift, rng=rng)
+            if settings.precision == "fp64":
+                batch = as_double(batch)
             losses = self.step.discriminator_losses(batch)
             self.monitor.values |= self.discriminator.update(
                 losses, index, weight=settings.discriminator_weight, decay=decay, check=check
@@ -251,6 +282,10 @@ class Trainer:
         return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
 
     def _record(self, bar: "tqdm[Any]") -> None:
+        if self.processes.number:
+            if self._is_due(self.settings.checkpoint_every_images, self._index):
+                check_networks(self._index, dict(self.result().networks.items()))
+            return
         if self._is_due(self.settings.log_every_images, self._index):
             line = self.monitor.line(self.images, self._index, self.step.statistics)
             line["spread"] = self._health.relative_spread(self._probe.samples(self.result(), BATCH, self.settings.seed))
@@ -337,7 +372,7 @@ class Trainer:
         with weights_coming():
             trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
-        resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path)
+        resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path, trainer.processes.count)
         trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)
         trainer._is_resumed = True
         return trainer

@@ -31,7 +31,7 @@ def settings(**changes):
         {"beta1": 1.0},
         {"beta1": -0.1},
         {"beta2": 1.0},
-        {"precision": "fp16"},
+        {"precision": "fp8"},
         {"learning_rate_decay": "step"},
         {"weights_dtype": "int8"},
         {"images": 1e6},
