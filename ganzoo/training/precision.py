@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.data.table import Batch
+from ganzoo.errors import ConfigError
 
 LEAST_SCALE = 1.0  # of a loss in float16; gradients that overflow below it are not float16's fault
 
@@ -49,12 +50,20 @@ def compiling(networks: Iterable[nn.Module], *, is_asked: bool) -> Iterator[None
     Args:
         networks: The networks.
         is_asked: Whether to do so at all.
+
+    Raises:
+        ConfigError: They cannot be compiled here, such as without a C++ compiler.
     """
     compiled = list(networks) if is_asked else []
     for network in compiled:
         network.compile()
     try:
         yield
+    except Exception as error:
+        if not (compiled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"torch.compile cannot compile these networks here ({reason}); leave out compile") from error
     finally:
         for network in compiled:
             network._compiled_call_impl = None

@@ -68,6 +68,9 @@ class Settings:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")
 
+        if self.compile and self.synchronize_batch_norm:
+            raise ConfigError("training: compile and synchronize_batch_norm do not go together; leave out one of them")
+
     @property
     def images_per_step(self) -> int:
         """How many images the discriminator is shown as real in one step."""
@@ -86,10 +89,14 @@ class Settings:
         """Return the settings with nothing left to choose: device, precision and intervals.
 
         Raises:
-            ConfigError: There is no such device.
+            ConfigError: There is no such device, or it does not have this precision.
         """
         device = find_device(self.device)
         precision = automatic_precision(device) if self.precision == "auto" else self.precision
+        if precision == "fp64" and device.type == "mps":
+            raise ConfigError(
+                "training: precision is 'fp64', which mps does not have; it takes fp32, bf16 or fp16 there"
+            )
         return replace(
             self,
             device=str(device),

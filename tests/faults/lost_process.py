@@ -13,7 +13,8 @@ from pathlib import Path
 import harness
 
 TIMEOUT = 5  # seconds that one process waits for another
-GRACE = 40  # seconds more in which torchrun ends a process that hangs
+SHUTDOWN = 20  # seconds that torchrun then gives a process to end by itself; its default is 30
+GRACE = 40  # seconds more in which a process that hangs is gone too
 
 
 def act(kind):
@@ -47,7 +48,8 @@ def main(kind, number, step, *line):
 def start(folder, name, kind, number=1, step=23):
     """Start a run of two processes and return torchrun."""
     line = harness.arguments(folder / name, harness.ENDLESS, "-s", f"process_timeout_seconds={TIMEOUT}")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--shutdown-timeout", str(SHUTDOWN), "--"]
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",

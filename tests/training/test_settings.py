@@ -39,6 +39,8 @@ def settings(**changes):
         {"batch_size": True},
         {"reuse_fakes": 1},
         {"optimizer": 3},
+        {"process_timeout_seconds": 0},
+        {"compile": True, "synchronize_batch_norm": True},
     ],
 )
 def test_refused_by_name(changes):
