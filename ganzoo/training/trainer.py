@@ -99,6 +99,7 @@ class Trainer:
             InputError: A condition is asked for or needed, and the data has none; or `conditional` or settings are
                 given with a GAN that is built already.
             ObjectiveError: The objective cannot be read, or does not go with model and data.
+            ProcessesError: The other processes that `torchrun` tells of did not come.
         """
         check_arguments(model, model_args, conditional, run)
         self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
@@ -173,6 +174,7 @@ class Trainer:
             DivergenceError: A loss, gradient, weight or statistic is not finite.
             RunError: The run's folder holds a run already, or another process trains in it.
             OutputError: The last state could not be saved.
+            ProcessesError: Another of the processes that train together failed or is gone.
             KeyboardInterrupt: After SIGINT, once the checkpoint is written.
             SystemExit: Likewise after SIGTERM (code 143) and SIGUSR1 (code 0).
         """

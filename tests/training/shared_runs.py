@@ -176,7 +176,9 @@ def main(folder):
     run.processes.agree(None)
     run = type(run).resume(folder / "resumed", progress=False)
     run.fit()
-    seen["resumed"] = digest_of_weights(run)
+    whole = trainer(steps=8, **SAME["hinge"])
+    whole.fit()
+    seen["resumed"], seen["whole"] = digest_of_weights(run), digest_of_weights(whole)
     (folder / f"process-{number}.json").write_text(json.dumps(seen))
     leave()
 

@@ -138,7 +138,7 @@ def test_process_0_alone_writes(folder):
 
 
 def test_resumed_by_two_is_bit_equal_and_by_one_says_so(seen, folder, caplog):
-    assert seen[0]["resumed"] == seen[1]["resumed"]
+    assert seen[0]["resumed"] == seen[1]["resumed"] == seen[0]["whole"]
     run = Trainer.resume(folder / "resumed", progress=False)
     assert run.images == 8 * BATCH
     assert "processes was 2 and is 1" in caplog.text
