@@ -58,7 +58,8 @@ class Processes:
             ProcessesError: The others did not come.
         """
         asked = int(os.environ["WORLD_SIZE"]) if {"RANK", "WORLD_SIZE"} <= os.environ.keys() else 1
-        count = dist.get_world_size() if dist.is_initialized() else asked
+        has_joined = dist.is_available() and dist.is_initialized()
+        count = dist.get_world_size() if has_joined else asked
         if count == 1:
             return cls()
         if settings.batch_size % count:
@@ -73,8 +74,8 @@ class Processes:
             )
         is_cuda = settings.device == "cuda"
         if is_cuda:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", dist.get_rank() if dist.is_initialized() else 0)))
-        if not dist.is_initialized():
+            _choose_card(int(os.environ.get("LOCAL_RANK", "0")))
+        if not has_joined:
             try:
                 dist.init_process_group(
                     "cpu:gloo,cuda:nccl" if is_cuda else "gloo",
@@ -189,7 +190,8 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
-            if self.count == 1 or not (isinstance(error, dist.DistError) or "gloo" in str(error).lower()):
+            is_of_exchange = isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+            if self.count == 1 or isinstance(error, GanzooError) or not is_of_exchange:
                 raise
             raise ProcessesError(
                 f"another of {self.count} processes is gone or does not answer ({str(error).splitlines()[0][:200]}); "
@@ -197,7 +199,17 @@ class Processes:
             ) from error
 
 
+def _choose_card(number: int) -> None:
+    """Let `cuda` mean the card of the same number as this process has on its machine."""
+    if number >= (cards := torch.cuda.device_count()):
+        raise ConfigError(
+            f"training: device is 'cuda' for process {number + 1} of this machine, which has {cards} cards; start at "
+            "most one process for each card"
+        )
+    torch.cuda.set_device(number)
+
+
 def leave() -> None:
     """Take leave of the other processes, where there are any, once nothing more is to be exchanged."""
-    if dist.is_initialized():
+    if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

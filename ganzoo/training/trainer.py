@@ -212,9 +212,12 @@ class Trainer:
 
     def _is_stopped(self) -> bool:
         """Tell whether a signal was received, by any process."""
-        if self.processes.count > 1:
-            self._interrupts.received = self.processes.agree(self._interrupts.received)
-        return self._interrupts.received is not None
+        agreed = self.processes.agree(self._interrupts.received)
+        if (
+            agreed is not None
+        ):  # else this process may have received one since it asked, and it counts for the next step
+            self._interrupts.received = agreed
+        return agreed is not None
 
     def _finish(self) -> None:
         check_networks(self._index, dict(self.result().networks.items()))
@@ -319,7 +322,14 @@ class Trainer:
         networks = dict(self.gan.networks.items())
         networks |= {name: average.network for name, average in self.averages.items()}
         config = describe_model(
-            self.gan, self.objective, self.table, self.settings, self.notes, self.images, self.monitor.seconds
+            self.gan,
+            self.objective,
+            self.table,
+            self.settings,
+            self.notes,
+            self.images,
+            self.monitor.seconds,
+            self.processes.count,
         )
         return GAN(networks, config=config, latent_dim=self.gan.latent_dim)
 
