@@ -214,11 +214,13 @@ def check_unchanged(
     Raises:
         RunError: Objective, data, model or a setting is not that of the checkpoint; the message names each.
     """
+    before = _flat(state.get("config", {}))
     # A run of an earlier version knows nothing of later settings, and was trained as by their defaults.
     defaults = {f"training.{each.name}": each.default for each in fields(Settings) if each.default is not MISSING}
-    before = defaults | _flat(state.get("config", {}))
+    later = {key: value for key, value in defaults.items() if key not in before}
+    before |= later
     changed: dict[str, Any] = {}
-    for now in (defaults | _flat(asked), defaults | _flat(config)):
+    for now in (later | _flat(asked), later | _flat(config)):
         changed |= {key: now.get(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)}
     refused = [key for key in changed if key not in FREE]
     if refused:
@@ -229,7 +231,10 @@ def check_unchanged(
     environment_before = {"processes": 1, **state.get("environment", {})}
     for key, value in environment(processes).items():
         if (earlier := environment_before.get(key)) != value:
-            logger.warning("%s was %s and is %s; results may differ in the last digits", key, earlier, value)
+            digits = "in the last digits"
+            if key == "processes":
+                digits += ", and by more with dropout, or with batch norm without synchronize_batch_norm"
+            logger.warning("%s was %s and is %s; results may differ %s", key, earlier, value, digits)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

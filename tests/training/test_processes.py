@@ -141,7 +141,7 @@ def test_resumed_by_two_is_bit_equal_and_by_one_says_so(seen, folder, caplog):
     assert seen[0]["resumed"] == seen[1]["resumed"] == seen[0]["whole"]
     run = Trainer.resume(folder / "resumed", progress=False)
     assert run.images == 8 * BATCH
-    assert "processes was 2 and is 1" in caplog.text
+    assert "processes was 2 and is 1; results may differ in the last digits, and by more with dropout" in caplog.text
     whole = trainer(steps=8, **SAME["hinge"])
     whole.fit()
     assert final(run)["generator.output.weight"] == pytest.approx(final(whole)["generator.output.weight"], rel=1e-9)
