@@ -82,7 +82,8 @@ def lose(folder, kind, number):
     assert found["verified"][-1] == 20 * harness.BATCH, found
     assert found["logged"] <= step * harness.BATCH
     assert not found["model"]
-    assert "another of 2 processes is gone or does not answer" in said, said
+    # The other process says so, unless torchrun's signal reaches it on its way out.
+    assert "another of 2 processes is gone or does not answer" in said or "(SIGTERM)" in said, said
     print(f"{kind} in process {number}, all gone in {seconds:.1f} s")
 
 
