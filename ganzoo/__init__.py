@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ganzoo.hookspecs import hookimpl as hookimpl
     from ganzoo.metrics.evaluation import evaluate as evaluate
     from ganzoo.plugins import list_plugins as list_plugins
+    from ganzoo.training.callbacks import Callback as Callback
     from ganzoo.training.trainer import Trainer as Trainer
     from ganzoo.zoo import create_loss as create_loss
     from ganzoo.zoo import create_model as create_model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "Callback": "ganzoo.training.callbacks",
     "GAN": "ganzoo.gan",
     "Trainer": "ganzoo.training.trainer",
     "create_loss": "ganzoo.zoo",

@@ -71,6 +71,10 @@ class RunError(GanzooError):
     """A run's folder is in use, or is not what was expected."""
 
 
+class CallbackError(GanzooError, RuntimeError):
+    """A callback failed, and training ended with it."""
+
+
 class DivergenceError(GanzooError, ArithmeticError):
     """Training produced a value that is not finite."""
 

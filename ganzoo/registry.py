@@ -174,7 +174,10 @@ class Registry:
         self._add("metric", name, factory, summary, paper)
 
     def callback(self, name: str, factory: Factory, *, summary: str) -> None:
-        """Register a callback, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
+        """Register a callback, a class of `ganzoo.Callback` or a function that makes one; see `architecture`.
+
+        A run calls it only where it was asked to: `Trainer(..., callbacks=[name])`, `ganzoo train --callback NAME`.
+        """
         self._add("callback", name, factory, summary)
 
     def _add(

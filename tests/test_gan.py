@@ -10,9 +10,9 @@ import ganzoo
 from ganzoo import GAN, create_model
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.errors import ConfigError, InputError, OutputError, WeightsError
+from ganzoo.inference import evaluating
 from ganzoo.models.architecture import Condition, condition_of
 from ganzoo.randomness import latents
-from ganzoo.sampling import evaluating
 
 SMALL = {"generator_widths": (16, 16), "discriminator_widths": (8,)}
 

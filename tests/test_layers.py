@@ -17,6 +17,7 @@ LAYERS = [
     "building",
     "gan hub sources saving card",
     "sampling",
+    "inference",
     "models losses data",
     "weights config",
     "plugins plugin_loader",

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from ganzoo.registry import Entry
 
-DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset")
+DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "callback")
 
 
 @click.command(short_help="Show all about a model, an architecture or a loss.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(name: str, as_json: bool) -> None:
-    """Show what NAME is: a pretrained model (or local-dir:PATH), an architecture, a loss or a data set."""
+    """Show what NAME is: a pretrained model (or local-dir:PATH), an architecture, a loss, a data set or a callback."""
     facts = describe(name)
     if as_json:
         click.echo(json.dumps(facts, indent=2))

@@ -20,6 +20,9 @@ HOUSEKEEPING = {
     "log_every_images",
     "checkpoint_every_images",
     "sample_every_images",
+    "evaluate_every_images",
+    "evaluate_samples",
+    "best_by",
     "keep_checkpoints",
     "process_timeout_seconds",
 }

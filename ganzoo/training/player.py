@@ -82,7 +82,9 @@ class Player:
         Raises:
             DivergenceError: The loss, the gradient or a statistic is not finite; no weight is changed then.
         """
-        loss = sum(losses.values(), start=torch.zeros((), device=next(iter(losses.values())).device)) * weight
+        first, *others = losses.values()
+        loss = sum(others, start=first)
+        loss = loss if weight == 1.0 else loss * weight
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
         loss, losses = self._averaged(loss.detach(), {name: value.detach() for name, value in losses.items()})
         if self.scaler is not None:

@@ -11,6 +11,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, Literal
 
+from ganzoo import plugins
 from ganzoo.config import build_config
 from ganzoo.errors import ConfigError, UnknownNameError, did_you_mean
 from ganzoo.training.description import HOUSEKEEPING
@@ -45,25 +46,17 @@ def read_recipe(source: str) -> dict[str, Any]:
     """Read a recipe.
 
     Args:
-        source: A bundled recipe's name, or the path of a TOML file.
+        source: A bundled recipe's name, the name of a plugin's pretrained model, or the path of a TOML file.
 
     Raises:
         UnknownNameError: There is no such recipe or file.
         ConfigError: The file is no recipe, or a key of it is unknown or of the wrong type.
     """
-    if source.endswith(".toml"):
-        path, name = Path(source), Path(source).stem
-    else:
-        if source not in recipe_names():
-            raise UnknownNameError(
-                f"there is no recipe {source!r}{did_you_mean(source, recipe_names())}; it takes one of "
-                f"{', '.join(recipe_names())}, or the path of a .toml file"
-            )
-        path, name = Path(str(package_files("ganzoo"))) / "recipes" / f"{source}.toml", source
+    path = Path(source) if source.endswith(".toml") else _find_recipe(source)
     try:
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UnknownNameError(f"there is no recipe file {source!r}") from error
+        raise UnknownNameError(f"there is no recipe file {str(path)!r}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"the recipe {source!r} cannot be read: {error}") from error
     known = {"objective": str, "model": dict, "data": dict, "training": dict, "license": dict}
@@ -74,7 +67,26 @@ def read_recipe(source: str) -> dict[str, Any]:
             )
     build_config(_Model, recipe.get("model", {}), f"the recipe {source!r}: model")
     build_config(_Data, recipe.get("data", {}), f"the recipe {source!r}: data")
-    return {"name": name, **recipe}
+    return {"name": path.stem, **recipe}
+
+
+def _find_recipe(name: str) -> Path:
+    """Return a recipe's file: of a bundled recipe, or `recipes/NAME.toml` in the package of a plugin's model.
+
+    Raises:
+        UnknownNameError: There is none of this name.
+    """
+    if name in recipe_names():
+        return Path(str(package_files("ganzoo"))) / "recipes" / f"{name}.toml"
+    try:
+        entry = plugins.find("pretrained", name)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"there is no recipe {name!r}{did_you_mean(name, recipe_names())}; it takes one of "
+            f"{', '.join(recipe_names())}, a plugin's pretrained model, or the path of a .toml file"
+        ) from error
+    package = str(entry.factory).partition(":")[0].partition(".")[0]
+    return Path(str(package_files(package))) / "recipes" / f"{entry.name}.toml"
 
 
 def notes_of(recipe: Mapping[str, Any], asked: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import logging
 import platform
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ganzoo")
 
 # What may be edited in config.toml between two lives of a run: it changes nothing that was computed.
-FREE = {"ganzoo", "training.images", "training.weights_dtype"} | {f"training.{name}" for name in HOUSEKEEPING}
+FREE = {"ganzoo", "training.images", "training.weights_dtype", "callbacks", "callbacks_from_python"} | {
+    f"training.{name}" for name in HOUSEKEEPING - {"best_by", "evaluate_samples"}
+}
 
 
 def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -55,6 +56,8 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
         "losses": parts,
+        "best": {} if trainer.evaluator is None else trainer.evaluator.state_dict(),
+        "callbacks": trainer.callbacks.state_dict(),
         **({"scalers": scalers} if scalers else {}),
         "environment": environment(trainer.processes.count),
         "config": trainer.config(),
@@ -89,6 +92,9 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
                 player.scaler.load_state_dict(state["scalers"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
+        if trainer.evaluator:
+            trainer.evaluator.load_state_dict(state.get("best", {}))
+        trainer.callbacks.load_state_dict(state.get("callbacks", {}))
     except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
     return step
@@ -144,7 +150,7 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     Args:
         config: The content of config.toml.
         run: The run's folder, for messages.
-        given: `data`, `objective`, `model` and `step` as the caller gave them, or None.
+        given: `data`, `objective`, `model`, `step` and `callbacks` as the caller gave them, or None.
 
     Raises:
         RunError: The config lacks something, or what came from Python is not given again; the message names it.
@@ -163,6 +169,9 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     build_config(Settings, settings, "training")
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
     chosen["step"] = given["step"]
+    chosen["callbacks"] = given.get("callbacks")
+    if chosen["callbacks"] is None and "callbacks_from_python" not in config:
+        chosen["callbacks"] = config.get("callbacks", [])
     missing = [name for name, value in chosen.items() if value is None and (name != "step" or name in config)]
     if missing:
         again = ", ".join(f"{name}=..." for name in missing)
@@ -215,13 +224,10 @@ def check_unchanged(
         RunError: Objective, data, model or a setting is not that of the checkpoint; the message names each.
     """
     before = _flat(state.get("config", {}))
-    # A run of an earlier version knows nothing of later settings, and was trained as by their defaults.
-    defaults = {f"training.{each.name}": each.default for each in fields(Settings) if each.default is not MISSING}
-    later = {key: value for key, value in defaults.items() if key not in before}
-    before |= later
     changed: dict[str, Any] = {}
-    for now in (later | _flat(asked), later | _flat(config)):
-        changed |= {key: now.get(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)}
+    for now in (_flat(asked), _flat(config)):
+        keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
+        changed |= {key: now.get(key) for key in keys if key in before or not _is_new_default(key, now[key])}
     refused = [key for key in changed if key not in FREE]
     if refused:
         what = "; ".join(f"{key} was {before.get(key)!r} and is {changed[key]!r}" for key in refused[:5])
@@ -235,6 +241,13 @@ def check_unchanged(
             if key == "processes":
                 digits += ", and by more with dropout, or with batch norm without synchronize_batch_norm"
             logger.warning("%s was %s and is %s; results may differ %s", key, earlier, value, digits)
+
+
+def _is_new_default(key: str, value: object) -> bool:
+    """Tell whether a setting that a run's version of ganzoo did not have yet has its default."""
+    section, _, name = key.partition(".")
+    default = getattr(Settings, name, None)
+    return section == "training" and value == (list(default) if isinstance(default, tuple) else default)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The settings of a run, checked once, and as they are written to config.toml."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
 
 from ganzoo.errors import ConfigError
+from ganzoo.training.schedules import check_schedule
 
 Precision = Literal["auto", "fp64", "fp32", "bf16", "fp16"]
+Decay = Literal["none", "linear", "cosine", "step", "multistep", "poly", "tanh", "wsd"]  # from step on as timm does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,11 @@ class Settings:
     discriminator_learning_rate: float = 0.0  # 0: as the generator's
     beta1: float = 0.5  # of optimizers that take it, also timm's; 0 is usual with r1
     beta2: float = 0.999  # likewise
-    learning_rate_decay: Literal["none", "linear", "cosine"] = "none"  # to 0 at the last image
+    learning_rate_decay: Decay = "none"  # linear, cosine, poly, tanh and wsd go to 0 at the last image
+    learning_rate_warmup_images: int = 0  # rise from 0 over so many images, which are a part of the budget
+    learning_rate_decay_images: int = 0  # step: from one step down to the next; wsd: the last part, 0: a fifth
+    learning_rate_decay_rate: float = 0.1  # step and multistep: the factor of a step down; poly: the power
+    learning_rate_milestones: tuple[int, ...] = ()  # multistep: after how many images to step down
     ema_half_life_images: int = 10_000
     reuse_fakes: bool = True  # the generator learns from the fakes the discriminator has just seen
     discriminator_weight: float = 1.0
@@ -33,6 +39,9 @@ class Settings:
     log_every_images: int = 0  # 0: a hundredth of the budget
     checkpoint_every_images: int = 0  # 0: a tenth of the budget
     sample_every_images: int = 0  # 0: a tenth of the budget
+    evaluate_every_images: int = 0  # 0: never; with best_by a tenth of the budget
+    evaluate_samples: int = 0  # how many are drawn to evaluate; 0: as `ganzoo.evaluate` does
+    best_by: str = ""  # keep the model that is best by this number of `ganzoo.evaluate`, such as "FCD[judge-mnist]"
     keep_checkpoints: int = 2
     device: str = "auto"  # auto: the first CUDA card, else the processor
     weights_dtype: Literal["float32", "float16"] = "float32"  # how the finished model is stored
@@ -46,11 +55,15 @@ class Settings:
             "batch_size": 1,
             "discriminator_steps": 1,
             "seed": 0,
+            "learning_rate_warmup_images": 0,
+            "learning_rate_decay_images": 0,
             "ema_half_life_images": 0,
             "shift": 0,
             "log_every_images": 0,
             "checkpoint_every_images": 0,
             "sample_every_images": 0,
+            "evaluate_every_images": 0,
+            "evaluate_samples": 0,
             "keep_checkpoints": 2,
             "process_timeout_seconds": 1,
         }
@@ -67,6 +80,7 @@ class Settings:
             )
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")
+        check_schedule(self)
 
         if self.compile and self.synchronize_batch_norm:
             raise ConfigError("training: compile and synchronize_batch_norm do not go together; leave out one of them")
@@ -105,11 +119,16 @@ class Settings:
             log_every_images=self.log_every_images or max(1, self.images // 100),
             checkpoint_every_images=self.checkpoint_every_images or max(1, self.images // 10),
             sample_every_images=self.sample_every_images or max(1, self.images // 10),
+            evaluate_every_images=self.evaluate_every_images or (max(1, self.images // 10) if self.best_by else 0),
         )
 
+    def differing(self, asked: "Settings") -> tuple[str, ...]:
+        """Return the names of the settings that are not as they were asked for, such as a `precision` of `"auto"`."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) != getattr(asked, field.name))
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values."""
-        return asdict(self)
+        """Return the settings as plain values, as they come back from JSON and TOML."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def find_device(name: str) -> torch.device:

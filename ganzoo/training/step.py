@@ -191,8 +191,9 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
     Batch norm still normalizes by the batch; its running mean and variance, and spectral norm's power iteration, stay.
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    spectral = [module for module in network.modules() if isinstance(module, _SpectralNorm) and module.training]
+    modules = list(network.modules())
+    norms = [module for module in modules if isinstance(module, _BatchNorm) and module.track_running_stats]
+    spectral = [module for module in modules if isinstance(module, _SpectralNorm) and module.training]
     for norm in norms:
         norm.track_running_stats = False
     for parametrization in spectral:

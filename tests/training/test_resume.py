@@ -1,14 +1,13 @@
-import json
 import logging
 import re
-import tomllib
 
 import pytest
-import tomli_w
 import torch
 from small import (
     described,
     digest,
+    edit,
+    edit_state,
     lines,
     pairs,
     pictures,
@@ -24,7 +23,7 @@ import ganzoo
 from ganzoo import Trainer
 from ganzoo.errors import CheckpointError, GanzooError, RunError
 from ganzoo.losses.non_saturating import NonSaturating
-from ganzoo.training.checkpoints import CheckpointStore, _manifest
+from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.step import AdversarialStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")
@@ -166,22 +165,6 @@ def test_a_larger_budget_goes_on_and_is_said(tmp_path, caplog):
 
 
 # What may not change
-
-
-def edit(run, change):
-    """Change a run's config.toml."""
-    config = tomllib.loads((run / "config.toml").read_text())
-    change(config)
-    (run / "config.toml").write_text(tomli_w.dumps(config))
-
-
-def edit_state(run, change):
-    """Change state.json of the newest checkpoint, and its manifest to match."""
-    folder = run / "checkpoints" / (run / "checkpoints" / "latest").read_text().strip()
-    state = json.loads((folder / "state.json").read_text())
-    change(state)
-    (folder / "state.json").write_text(json.dumps(state))
-    (folder / "MANIFEST.json").write_bytes(_manifest(folder))
 
 
 def put(*path_and_value):

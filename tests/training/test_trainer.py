@@ -513,7 +513,7 @@ def test_pairs_train_pix2pix(tmp_path, conditional):
     assert any(name.startswith("generator") for name in moved)
     assert any(name.startswith("discriminator") for name in moved)
     for number, batch in enumerate(batches):
-        rows = run._order.batch(number)
+        rows = run._batches.order.batch(number)
         assert batch.target is batch.sample
         assert torch.equal(batch.condition, table.normalise(table.sources[rows]))
         assert torch.equal(batch.sample, table.normalise(table.samples[rows]))
@@ -584,7 +584,9 @@ def test_vectors_train_cgan(tmp_path, conditional):
     batches = noted(run)
     gan = run.fit()
     assert gan.condition == condition_of(gan.discriminator) == Condition.vector(3)
-    assert all(torch.equal(batch.condition, table.vectors[run._order.batch(i)]) for i, batch in enumerate(batches))
+    assert all(
+        torch.equal(batch.condition, table.vectors[run._batches.order.batch(i)]) for i, batch in enumerate(batches)
+    )
     assert all(batch.target is None for batch in batches)
     loaded = ganzoo.load(tmp_path / "run" / "model", discriminator=True)
     vectors = table.vectors[:5]
@@ -742,7 +744,7 @@ def test_flips_mirror_sources_and_targets_together():
     run.fit()
     turned = []
     for number, batch in enumerate(batches):
-        rows = run._order.batch(number)
+        rows = run._batches.order.batch(number)
         turned.append(is_flipped(batch, table.normalise(table.sources[rows]), table.normalise(table.samples[rows])))
         assert torch.equal(batch.target, batch.sample)
     assert 0.25 < sum(map(sum, turned)) / 64 < 0.75

@@ -1,4 +1,4 @@
-"""A ganzoo plugin: outlines and colours of OpenMoji as paired data."""
+"""A ganzoo plugin: outlines and colours of OpenMoji as paired data, and a model that colours outlines."""
 
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,17 @@ if TYPE_CHECKING:
 
 @hookimpl
 def ganzoo_register(registry: "Registry") -> None:
-    """Register the two parts of the data."""
+    """Register the two parts of the data, and the model."""
     for name, summary in (
         ("openmoji", "1,442 emoji for training: black outline and colour, 64x64 pixels"),
         ("openmoji-test", "208 emoji held out, no variant of which is in the training part"),
     ):
         function = name.replace("-", "_")
         registry.dataset(name, f"ganzoo_openmoji.data:{function}", summary=summary)
+    registry.pretrained(
+        "pix2pix-openmoji",
+        "ganzoo_openmoji:pretrained/pix2pix-openmoji",
+        summary="colours for the outlines of emoji, 64x64",
+        architecture="pix2pix",
+        data="OpenMoji",
+    )

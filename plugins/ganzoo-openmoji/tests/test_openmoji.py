@@ -9,6 +9,8 @@ from ganzoo_openmoji.data import is_held_out, metadata
 import ganzoo
 from ganzoo.data.loading import open_data
 from ganzoo.metrics.pairs import measure_pairs
+from ganzoo.training.description import HOUSEKEEPING
+from ganzoo.training.recipes import read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,25 @@ def test_a_translator_learns_from_the_pairs(parts):
     before = measure_pairs(trainer.gan.eval(), parts[1], 32)
     after = measure_pairs(trainer.fit(), parts[1], 32)
     assert after["absolute_error"] < before["absolute_error"] / 2
+
+
+def test_the_model_colours_outlines_as_its_card_says(parts):
+    gan = ganzoo.load("pix2pix-openmoji")
+    measured = measure_pairs(gan, parts[1], len(parts[1]))
+    recorded = {metric["name"]: metric["value"] for metric in gan.config.metrics}
+    assert measured["error_over_copying"] == pytest.approx(recorded["error over copying"], abs=2e-3)
+    assert measured["error_over_copying"] < 0.85
+    assert 0.8 <= measured["gradient_ratio"] <= 1.2
+    assert gan.config.license["weights"] == "CC-BY-SA-4.0"
+
+
+def test_the_model_was_trained_as_its_recipe_says():
+    config = ganzoo.load("openmoji/pix2pix-openmoji", discriminator=True).config
+    recipe = read_recipe("pix2pix-openmoji")
+    assert recipe["name"] == config.training["recipe"] == "pix2pix-openmoji"
+    assert str(ganzoo.create_objective(recipe["objective"])) == config.training["objective"]
+    for network in config.networks.values():
+        assert recipe["model"]["args"].items() <= network.args.items()
+    training = {key: value for key, value in recipe["training"].items() if key not in HOUSEKEEPING}
+    assert training.items() <= config.training.items()
+    assert recipe["license"] == config.license
