@@ -584,9 +584,8 @@ def test_vectors_train_cgan(tmp_path, conditional):
     batches = noted(run)
     gan = run.fit()
     assert gan.condition == condition_of(gan.discriminator) == Condition.vector(3)
-    assert all(
-        torch.equal(batch.condition, table.vectors[run._batches.order.batch(i)]) for i, batch in enumerate(batches)
-    )
+    rows = [run._batches.order.batch(number) for number in range(len(batches))]
+    assert all(torch.equal(batch.condition, table.vectors[each]) for batch, each in zip(batches, rows, strict=True))
     assert all(batch.target is None for batch in batches)
     loaded = ganzoo.load(tmp_path / "run" / "model", discriminator=True)
     vectors = table.vectors[:5]
