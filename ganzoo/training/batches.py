@@ -16,12 +16,13 @@ class Batches:
 
     Attributes:
         order: The order of rows.
+        memory_format: Of samples of three dimensions.
     """
 
     def __init__(self, table: Table, settings: Settings, memory_format: torch.memory_format) -> None:
         """Bind the data, how to train, and the memory format of samples of three dimensions."""
         self.order = DataOrder(len(table), settings.batch_size, settings.seed)
-        self._table, self._settings, self._memory_format = table, settings, memory_format
+        self._table, self._settings, self.memory_format = table, settings, memory_format
 
     def batch(self, index: int, number: int) -> Batch:
         """Return this process's share of a batch.
@@ -32,7 +33,7 @@ class Batches:
         """
         settings = self._settings
         rows = cut(self.order.batch(index * settings.discriminator_steps + number))
-        batch = self._table.batch(rows, device=settings.device, memory_format=self._memory_format)
+        batch = self._table.batch(rows, device=settings.device, memory_format=self.memory_format)
         if settings.flip or settings.shift:
             rng = randomness.generator(settings.seed, index, number, "flips")
             batch = flip_and_shift(batch, flip=settings.flip, shift=settings.shift, rng=rng)

@@ -412,8 +412,8 @@ def test_pictures_train_in_channels_last_from_a_batch_size_up():
     average = next(p for p in run.averages["generator"].network.parameters() if p.dim() == 4)
     assert average.is_contiguous(memory_format=torch.channels_last)
     small = trainer(model="dcgan", data=pictures(), model_args=args, steps=1, batch_size=8)
-    assert run._memory_format is torch.channels_last
-    assert small._memory_format is torch.contiguous_format
+    assert run._batches.memory_format is torch.channels_last
+    assert small._batches.memory_format is torch.contiguous_format
     assert convolution.weight.dim() == 4
 
 
