@@ -21,7 +21,7 @@ LAYERS = [
     "models losses data",
     "weights config",
     "plugins plugin_loader",
-    "registry hookspecs distributions",
+    "registry hookspecs distributions plugin_api",
     "errors files randomness shares",
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names.split()}
