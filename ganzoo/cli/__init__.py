@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "ganzoo.cli.evaluate:evaluate",
     "info": "ganzoo.cli.info:info",
     "list": "ganzoo.cli.listing:list_entries",
+    "new-plugin": "ganzoo.cli.new_plugin:new_plugin",
     "plugins": "ganzoo.cli.listing:list_plugins",
     "progress": "ganzoo.cli.progress:progress",
     "resume": "ganzoo.cli.train:resume",
