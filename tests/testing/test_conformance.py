@@ -84,6 +84,14 @@ def failures(checks):
     return found
 
 
+def failure(checks, name):
+    """Return the message with which the check of a name fails."""
+    (check,) = [check for check in checks if check.name == name]
+    with pytest.raises(ConformanceError) as caught:
+        check()
+    return str(caught.value)
+
+
 # Architectures that break one: what is changed, to what, the check that must fail, and what it must say
 
 FORWARD = "        hidden = self.hidden(with_label(latent, condition, self.condition.num_classes)).relu()\n"
@@ -142,6 +150,12 @@ ARCHITECTURE_FAULTS = {
         FORWARD.replace("condition,", "condition if condition is None else 0 * condition,", 1),
         "what it depends on",
         "a label from 0 to 2, its generator ignores the condition; use it, or declare none",
+    ),
+    "a condition that the discriminator ignores": (
+        "with_label(sample.flatten(1), condition,",
+        "with_label(sample.flatten(1), condition if condition is None else 0 * condition,",
+        "what it depends on",
+        "its discriminator ignores the condition; use it, or declare none",
     ),
     "a condition that is not declared": (
         "        self.condition = Condition.label(config.num_classes)\n        self.hidden = nn.Linear(3 +",
@@ -250,10 +264,9 @@ def test_a_faulty_architecture_is_caught(site, fault):
     if "list((" in new:
         source = broken(source, "num_classes))),)\n", "num_classes))),))\n")
     site.install("ganzoo-waves", source)
-    found = failures(architecture_checks("ganzoo_waves/wave"))
-    assert check in found
-    assert re.search(says, found[check]), found[check]
-    assert found[check].startswith("ganzoo_waves/wave: ")
+    found = failure(architecture_checks("ganzoo_waves/wave"), check)
+    assert re.search(says, found), found
+    assert found.startswith("ganzoo_waves/wave: ")
     with pytest.raises(ConformanceError, match="ganzoo_waves/wave: "):
         check_architecture("ganzoo_waves/wave")
 
@@ -432,10 +445,9 @@ TERM_FAULTS = {
 def test_a_faulty_term_is_caught(site, fault):
     name, old, new, check, says = TERM_FAULTS[fault]
     site.install("ganzoo-terms", broken(TERMS, old, new))
-    found = failures(loss_checks(name))
-    assert check in found
-    assert re.search(says, found[check]), found[check]
-    assert found[check].startswith(f"ganzoo_terms/{name}: ")
+    found = failure(loss_checks(name), check)
+    assert re.search(says, found), found
+    assert found.startswith(f"ganzoo_terms/{name}: ")
     with pytest.raises(ConformanceError, match=f"ganzoo_terms/{name}: "):
         check_loss(name)
 
