@@ -35,6 +35,21 @@ def commands(folder):
         (folder / name).chmod(0o755)
 
 
+def run(command, folder, variables):
+    """Run a command that must succeed, and return what it said."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_the_tutorial_runs_command_by_command(tmp_path):
     commands(tmp_path / "bin")
@@ -51,24 +66,16 @@ def test_the_tutorial_runs_command_by_command(tmp_path):
         elif content.startswith("pip install -e "):
             link(place, tmp_path / "installed")  # there may be no network
         else:
-            done = subprocess.run(
-                ["bash", "-c", content],
-                cwd=place,
-                env=variables,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=600,
-            )
-            assert done.returncode == 0, f"{content}\n{done.stdout}"
-            said[content] = done.stdout
+            said[content] = run(["bash", "-c", content], place, variables)
     assert re.search(r"ganzoo-waves +0\.1\.0 +waves +active", said["ganzoo plugins"])
     assert "waves/cauchy" in said['ganzoo list "waves/*"']
     assert (place / "first.png").stat().st_size > 1000
-    assert (
-        ganzoo.load(f"local-dir:{place}/runs/second/model").config.training["objective"].startswith("waves/cauchy + ")
-    )
+    config = ganzoo.load(f"local-dir:{place}/runs/second/model").config
+    assert config.training["objective"].startswith("waves/cauchy + ")
     assert len(said) == 8
+    lines = re.findall(r"^    (ganzoo\.testing\..*)$", PAGE, re.MULTILINE)
+    assert len(lines) == 3
+    assert run([sys.executable, "-c", "\n".join(["import ganzoo", *lines])], place, variables) == ""
 
 
 def test_the_tutorial_begins_with_nothing_but_ganzoo():

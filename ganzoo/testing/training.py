@@ -125,32 +125,29 @@ def objective_with(term: Term) -> Objective:
 def training(subject: Subject) -> None:
     """Three steps with every loss that is not refused change every weight and leave all finite."""
     known = objectives(subject.entry.provider.distribution)
-    for case in _smallest_of_each_kind(subject):
+    for case in _training_cases(subject):
         gan = _trainable(subject, case)
         for name, objective in known.items():
             _train(gan, objective, case, name)
         _train(gan, known[ANY_LOSS], case, f"{ANY_LOSS} in bf16", precision="bf16")
 
 
-def _smallest_of_each_kind(subject: Subject) -> list[Case]:
-    """Return a case for each kind of condition, of the generator or, where there is none, of the discriminator."""
-    networks = subject.architecture.networks
-    if not {"generator", "discriminator"} & set(networks):
-        return []
-    cases = subject.cases["generator" if "generator" in networks else "discriminator"]
-    return list({case.condition.kind: case for case in reversed(cases)}.values())
+def _training_cases(subject: Subject) -> list[Case]:
+    """Return the smallest case for each kind of condition, one for both networks where there is one."""
+    generators, discriminators = (subject.cases.get(role, []) for role in ("generator", "discriminator"))
+    smallest: dict[str, Case] = {}
+    for case in (*(case for case in generators if case in discriminators), *generators, *discriminators):
+        smallest.setdefault(case.condition.kind, case)
+    return list(smallest.values())
 
 
 def _trainable(subject: Subject, case: Case) -> GAN:
-    """Return the architecture's two networks, with a plain one in place of what it lacks."""
-    generator: nn.Module = LinearGenerator(case)
-    if "generator" in subject.architecture.networks:
-        generator = subject.build("generator", case)
-    discriminator: nn.Module = LinearDiscriminator(case)
-    kinds = subject.architecture.kinds("discriminator")
-    if "discriminator" in subject.architecture.networks and case.condition.kind in kinds:
-        discriminator = subject.build("discriminator", case)
-    return GAN(generator=generator, discriminator=discriminator)
+    """Return the architecture's two networks, with a plain one in place of what it cannot build for a case."""
+    is_built = {role: case in subject.cases.get(role, []) for role in ("generator", "discriminator")}
+    return GAN(
+        generator=subject.build("generator", case) if is_built["generator"] else LinearGenerator(case),
+        discriminator=subject.build("discriminator", case) if is_built["discriminator"] else LinearDiscriminator(case),
+    )
 
 
 def _train(gan: GAN, objective: Objective, case: Case, name: str, **changes: Any) -> None:

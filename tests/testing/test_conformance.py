@@ -401,6 +401,13 @@ TERM_FAULTS = {
         "contract",
         "the penalty has no gradient; differentiate with create_graph=True",
     ),
+    "a penalty that draws elsewhere": (
+        "steep",
+        "squared_gradient_norm(discriminator, real).mean()",
+        "squared_gradient_norm(discriminator, real * torch.rand(())).mean()",
+        "repeatability",
+        "draw from the rng that is given",
+    ),
     "a penalty of nothing": (
         "steep",
         "squared_gradient_norm(discriminator, real).mean()",
