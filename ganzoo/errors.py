@@ -31,6 +31,10 @@ class PluginError(GanzooError):
     """A plugin could not be loaded (raised only where plugins are strict)."""
 
 
+class ConformanceError(GanzooError, AssertionError):
+    """An architecture, a loss or a plugin does not keep its contract, as `ganzoo.testing` has found."""
+
+
 class MissingPluginError(GanzooError):
     """A model names an architecture of a plugin that is absent, disabled, failed or too old."""
 
@@ -79,6 +83,12 @@ class DivergenceError(GanzooError, ArithmeticError):
     """Training produced a value that is not finite."""
 
     exit_code = 3
+
+
+class ProcessesError(GanzooError, RuntimeError):
+    """Another of the processes that train together failed, is gone, or did not come."""
+
+    exit_code = 4
 
 
 class HubError(GanzooError):

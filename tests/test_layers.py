@@ -23,8 +23,8 @@ LAYERS = [
     "models losses data",
     "weights config",
     "plugins plugin_loader published",
-    "registry hookspecs distributions",
-    "errors files randomness",
+    "registry hookspecs distributions plugin_api",
+    "errors files randomness shares",
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names.split()}
 EXEMPT = {"ganzoo", "ganzoo.__main__"}

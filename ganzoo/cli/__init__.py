@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "ganzoo.cli.evaluate:evaluate",
     "info": "ganzoo.cli.info:info",
     "list": "ganzoo.cli.listing:list_entries",
+    "new-plugin": "ganzoo.cli.new_plugin:new_plugin",
     "plugins": "ganzoo.cli.listing:list_plugins",
     "progress": "ganzoo.cli.progress:progress",
     "publish-zoo": "ganzoo.cli.hub:publish_zoo",

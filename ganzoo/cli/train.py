@@ -24,8 +24,8 @@ SETTINGS = [
     click.option("--ema-half-life-images", type=int, help="Half-life of the weights' average.  [default: 10000]"),
     click.option("--evaluate-every-images", type=int, help="Measure the model so often.  [default: never]"),
     click.option("--best-by", metavar="NUMBER", help="Keep the best model by a number, such as FCD[judge-mnist]."),
-    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: auto]"),
-    click.option("--device", help="auto, cpu or cuda.  [default: auto]"),
+    click.option("--precision", type=click.Choice(["auto", "fp64", "fp32", "bf16", "fp16"]), help="[default: auto]"),
+    click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]"),
     click.option("--seed", type=int, help="[default: 0]"),
 ]
 
@@ -163,10 +163,17 @@ def resume(run: Path) -> None:
 
 def finish(trainer: Any) -> None:
     """Train to the end and say where the model is."""
+    from ganzoo.training.distributed import leave
+
+    if trainer.processes.number:  # another process writes and speaks
+        trainer.fit()
+        leave()
+        return
     click.echo(
         f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}", err=True
     )
     gan, model = trainer.fit(), trainer.run.model
+    leave()
     command = {
         "vector": None,
         "image": f"ganzoo translate local-dir:{model} PICTURE --out translated",

@@ -26,8 +26,12 @@ class Callbacks:
         on_checkpoint: Likewise.
     """
 
-    def __init__(self, callbacks: Sequence[Callback | str] = ()) -> None:
+    def __init__(self, callbacks: Sequence[Callback | str] = (), *, is_active: bool = True) -> None:
         """Build the callbacks that are given as text.
+
+        Args:
+            callbacks: Names with arguments, and objects.
+            is_active: Call them; of several processes that train together, one does.
 
         Raises:
             InputError: One is neither text nor a `Callback`.
@@ -53,6 +57,7 @@ class Callbacks:
             (self._texts if isinstance(callback, str) else self._own).append(label)
             number = sum(known.partition(" #")[0] == label for known in self._labels)
             self._labels[f"{label} #{number + 1}" if number else label] = built
+        self._is_active = is_active
         self._on_start = self._bound("on_start")
         self.on_step = self._bound("on_step")
         self.on_log = self._bound("on_log")
@@ -64,7 +69,7 @@ class Callbacks:
     def _bound(self, event: str) -> tuple[Callable[..., None], ...]:
         return tuple(
             _guarded(label, event, getattr(callback, event))
-            for label, callback in self._labels.items()
+            for label, callback in (self._labels.items() if self._is_active else ())
             if getattr(type(callback), event) is not getattr(Callback, event) or event in vars(callback)
         )
 

@@ -24,6 +24,7 @@ HOUSEKEEPING = {
     "evaluate_samples",
     "best_by",
     "keep_checkpoints",
+    "process_timeout_seconds",
 }
 
 
@@ -79,7 +80,14 @@ def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_model(
-    gan: GAN, objective: Objective, table: Table, settings: Settings, notes: Notes, images: int, seconds: float
+    gan: GAN,
+    objective: Objective,
+    table: Table,
+    settings: Settings,
+    notes: Notes,
+    images: int,
+    seconds: float,
+    processes: int = 1,
 ) -> ModelConfig:
     """Return the config of the trained model: its networks, what its samples mean, and how it was trained.
 
@@ -91,6 +99,7 @@ def describe_model(
         notes: `recipe` and `license`, where the run has them.
         images: How many images the discriminator was shown as real.
         seconds: How long that took.
+        processes: How many shared each batch.
     """
     sampling = SamplingConfig(
         sample_shape=table.sample_shape,
@@ -107,6 +116,7 @@ def describe_model(
         "images_shown": images,
         "seconds": round(seconds),
         "threads": torch.get_num_threads(),
+        **({"processes": processes} if processes > 1 else {}),
         **{key: value for key, value in settings.to_dict().items() if key not in HOUSEKEEPING},
     }
     license_ = dict(notes.get("license", {}))

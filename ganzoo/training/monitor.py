@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from ganzoo.errors import DivergenceError
+from ganzoo.training.settings import Settings
 
 REMEDIES = "try a smaller learning_rate, a penalty such as + r1(gamma=1), or precision='fp32'"
 
@@ -123,3 +125,15 @@ def first_not_finite(networks: Mapping[str, nn.Module]) -> str:
             if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
                 return f"the gradient of {name}.{key}"
     return ""
+
+
+def progress_bar(settings: Settings, images: int, *, is_shown: bool) -> "tqdm[Any]":
+    """Return a progress bar for a run that has shown so many images, which is silent unless on a terminal."""
+    return tqdm(
+        total=settings.steps * settings.images_per_step,
+        initial=images,
+        unit=" images",
+        unit_scale=True,
+        disable=None if is_shown else True,  # None: silent unless on a terminal
+        dynamic_ncols=True,
+    )

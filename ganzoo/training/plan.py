@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganzoo.errors import InputError
 from ganzoo.training.quantities import duration, memory
 from ganzoo.training.trial import Trial, size_of, state_of, try_steps
 
@@ -162,6 +163,11 @@ class Plan:
 
 def plan_run(trainer: "Trainer") -> Plan:
     """Take a few steps on copies of a trainer's networks, and say what the run would take; see `Trainer.plan`."""
+    if trainer.processes.count > 1:
+        raise InputError(
+            f"a run was to be planned by {trainer.processes.count} processes; plan it in one, without torchrun, with "
+            "batch_size as large as the share of one of them"
+        )
     if trainer.run and trainer.images == 0:
         trainer.run.check_free()
     settings, table = trainer.settings, trainer.table

@@ -13,6 +13,7 @@ from ganzoo import weights
 from ganzoo.config import build_config
 from ganzoo.errors import CheckpointError, RunError, WeightsError
 from ganzoo.training.checkpoints import Checkpoint
+from ganzoo.training.description import HOUSEKEEPING
 from ganzoo.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ganzoo")
 
 # What may be edited in config.toml between two lives of a run: it changes nothing that was computed.
-FREE = {"ganzoo", "training.images", "training.keep_checkpoints", "training.weights_dtype"} | {
-    f"training.{what}_every_images" for what in ("log", "checkpoint", "sample", "evaluate")
+FREE = {"ganzoo", "training.images", "training.weights_dtype", "callbacks", "callbacks_from_python"} | {
+    f"training.{name}" for name in HOUSEKEEPING - {"best_by", "evaluate_samples"}
 }
-FREE |= {"callbacks", "callbacks_from_python"}
 
 
 def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -35,9 +35,12 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
     numbers: dict[str, Any] = {}
     groups: dict[str, Any] = {}
     parts: dict[str, dict[str, float]] = {}
+    scalers: dict[str, dict[str, Any]] = {}
     for player in (trainer.discriminator, trainer.generator):
         groups[player.role] = _group_counters(player.optimizer)
         parts[player.role] = {name: float(value) for name, value in player.parts.items()}
+        if player.scaler is not None:
+            scalers[player.role] = player.scaler.state_dict()
         for parameter, values in player.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 place = f"optimizer.{player.role}.{parameter}.{key}"
@@ -55,7 +58,8 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "losses": parts,
         "best": {} if trainer.evaluator is None else trainer.evaluator.state_dict(),
         "callbacks": trainer.callbacks.state_dict(),
-        "environment": environment(),
+        **({"scalers": scalers} if scalers else {}),
+        "environment": environment(trainer.processes.count),
         "config": trainer.config(),
     }
     return tensors, state
@@ -84,6 +88,8 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
             parts = state.get("losses", {}).get(player.role, {})
             player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
+            if player.scaler is not None:
+                player.scaler.load_state_dict(state["scalers"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
         if trainer.evaluator:
@@ -127,11 +133,12 @@ def _restore_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def environment() -> dict[str, Any]:
+def environment(processes: int) -> dict[str, Any]:
     """Return what results may depend on besides the config."""
     return {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "processor": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
     }
@@ -201,7 +208,9 @@ def _check_types(objective: object, model: Mapping[str, Any], data: Mapping[str,
             raise RunError(f"cannot go on with {str(run)!r}: {place} is {value!r}; undo the change, or start a new run")
 
 
-def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path) -> None:
+def check_unchanged(
+    state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path, processes: int = 1
+) -> None:
     """Refuse to go on with a changed run, and warn of what else is different.
 
     Args:
@@ -209,6 +218,7 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
         asked: The content of config.toml.
         config: The run's config as it is now, computed from what config.toml names.
         run: The run's folder, for messages.
+        processes: How many processes go on with it.
 
     Raises:
         RunError: Objective, data, model or a setting is not that of the checkpoint; the message names each.
@@ -224,9 +234,13 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
         raise RunError(f"cannot go on with {str(run)!r}: {what}; undo the change, or start a new run")
     for key, value in changed.items():
         logger.warning("%s was %r and is %r; going on with the new value", key, before.get(key), value)
-    for key, value in environment().items():
-        if (earlier := state.get("environment", {}).get(key)) != value:
-            logger.warning("%s was %s and is %s; results may differ in the last digits", key, earlier, value)
+    environment_before = {"processes": 1, **state.get("environment", {})}
+    for key, value in environment(processes).items():
+        if (earlier := environment_before.get(key)) != value:
+            digits = "in the last digits"
+            if key == "processes":
+                digits += ", and by more with dropout, or with batch norm without synchronize_batch_norm"
+            logger.warning("%s was %s and is %s; results may differ %s", key, earlier, value, digits)
 
 
 def _is_new_default(key: str, value: object) -> bool:

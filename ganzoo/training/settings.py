@@ -8,7 +8,7 @@ import torch
 from ganzoo.errors import ConfigError
 from ganzoo.training.schedules import check_schedule
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp64", "fp32", "bf16", "fp16"]
 Decay = Literal["none", "linear", "cosine", "step", "multistep", "poly", "tanh", "wsd"]  # from step on as timm does
 
 
@@ -45,6 +45,9 @@ class Settings:
     keep_checkpoints: int = 2
     device: str = "auto"  # auto: the first CUDA card, else the processor
     weights_dtype: Literal["float32", "float16"] = "float32"  # how the finished model is stored
+    compile: bool = False  # run forward passes through torch.compile
+    synchronize_batch_norm: bool = False  # normalize by the whole batch where several processes share it
+    process_timeout_seconds: int = 300  # how long one process waits for another
 
     def __post_init__(self) -> None:
         least = {
@@ -62,6 +65,7 @@ class Settings:
             "evaluate_every_images": 0,
             "evaluate_samples": 0,
             "keep_checkpoints": 2,
+            "process_timeout_seconds": 1,
         }
         for name, low in least.items():
             if getattr(self, name) < low:
@@ -77,6 +81,9 @@ class Settings:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")
         check_schedule(self)
+
+        if self.compile and self.synchronize_batch_norm:
+            raise ConfigError("training: compile and synchronize_batch_norm do not go together; leave out one of them")
 
     @property
     def images_per_step(self) -> int:
@@ -96,10 +103,14 @@ class Settings:
         """Return the settings with nothing left to choose: device, precision and intervals.
 
         Raises:
-            ConfigError: There is no such device.
+            ConfigError: There is no such device, or it does not have this precision.
         """
         device = find_device(self.device)
         precision = automatic_precision(device) if self.precision == "auto" else self.precision
+        if precision == "fp64" and device.type == "mps":
+            raise ConfigError(
+                "training: precision is 'fp64', which mps does not have; it takes fp32, bf16 or fp16 there"
+            )
         return replace(
             self,
             device=str(device),
@@ -133,7 +144,7 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"training: device is {name!r}, and there is none here; it takes auto, cpu or cuda"
+            f"training: device is {name!r}, and there is none here; it takes auto, cpu, cuda or mps"
         ) from error
     return device
 

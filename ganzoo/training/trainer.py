@@ -13,27 +13,31 @@ from tqdm import tqdm
 
 from ganzoo import randomness
 from ganzoo.config import build_config
-from ganzoo.data.flips import check_flips, flip_and_shift
+from ganzoo.data.flips import check_flips
 from ganzoo.data.loading import Data, open_data
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
 from ganzoo.losses.term import Term
 from ganzoo.models.architecture import weights_coming
+from ganzoo.shares import sharing
 from ganzoo.training import resuming
+from ganzoo.training.batch_norm import synchronizing
+from ganzoo.training.batches import Batches
 from ganzoo.training.callbacks import Callback
 from ganzoo.training.calling import Callbacks
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
+from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
 from ganzoo.training.evaluating import Evaluator
 from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan
 from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
-from ganzoo.training.monitor import Monitor, check_networks
-from ganzoo.training.order import DataOrder
+from ganzoo.training.monitor import Monitor, check_networks, progress_bar
 from ganzoo.training.plan import Plan, plan_run
 from ganzoo.training.player import Player
+from ganzoo.training.precision import compiling
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
@@ -103,11 +107,13 @@ class Trainer:
             MissingExtraError: A callback or an evaluation needs a package that is not installed.
             UnknownNameError: No architecture, callback, data set or number has a name that was given.
             ObjectiveError: The objective cannot be read, or does not go with model and data.
+            ProcessesError: The other processes that `torchrun` tells of did not come.
         """
         check_arguments(model, model_args, conditional, run)
         asked = build_config(Settings, {"images": images, **settings}, "training")
         self.settings = asked.resolved()
         self.chosen = self.settings.differing(asked)
+        self.processes = Processes.join(self.settings)
         self.table = open_data(data, split=split, value_range=value_range)
         self.split = split
         self.objective = read_objective(objective)
@@ -122,32 +128,37 @@ class Trainer:
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
         check_features(self.gan, self.objective, self.table)
         self.notes = dict(notes or {})
-        self.run = None if run is None else RunFolder(Path(run).expanduser())
+        # Process 0 alone writes.
+        self.run = None if run is None or self.processes.number else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
-        self._memory_format = torch.channels_last if pictures else torch.contiguous_format
-        self.gan.to(self.settings.device).to(memory_format=self._memory_format)
+        memory_format = torch.channels_last if pictures else torch.contiguous_format
+        self.gan.to(self.settings.device).to(memory_format=memory_format)
+        if self.settings.precision == "fp64":
+            self.gan.double()
+        self.processes.share_weights(dict(self.gan.networks.items()))
         self.step: TrainingStep = step or AdversarialStep(self.gan, self.objective, self.settings)
         rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
-        self.discriminator = Player("discriminator", dict(self.gan.networks.items()), self.settings, other_rate)
-        self.generator = Player("generator", dict(self.gan.networks.items()), self.settings, rate)
+        everyone = dict(self.gan.networks.items())
+        self.discriminator = Player("discriminator", everyone, self.settings, other_rate, self.processes)
+        self.generator = Player("generator", everyone, self.settings, rate, self.processes)
         batch, half_life = self.settings.images_per_step, self.settings.ema_half_life_images
         self.averages = {
             name: ExponentialMovingAverage(network, batch_images=batch, half_life_images=half_life)
             for name, network in self.generator.networks.items()
         }
-        self._order = DataOrder(len(self.table), self.settings.batch_size, self.settings.seed)
+        self._batches = Batches(self.table, self.settings, memory_format)
         self.monitor = Monitor()
         self._health = Health(self.table)
         self._schedule = Schedule(self.settings)
-        self.callbacks = Callbacks(callbacks)
+        self.callbacks = Callbacks(callbacks, is_active=not self.processes.number)
         self._recorder = Recorder(self.run, self.settings.keep_checkpoints, self.callbacks)
         self.evaluator = (
             Evaluator(self.settings, self.table, self.gan, self._recorder, self._probe)
-            if self.settings.evaluate_every_images
+            if self.settings.evaluate_every_images and not self.processes.number
             else None
         )
         self._interrupts = Interrupts()
-        self._progress = progress
+        self._progress = progress and not self.processes.number
         self._is_resumed = False
         self._index = 0  # the number of the next step
         self._saved_index = -1
@@ -171,51 +182,62 @@ class Trainer:
             InputError: The samples are too few to evaluate; this shows before the first step.
             RunError: The run's folder holds a run already, or another process trains in it.
             OutputError: The last state could not be saved.
+            ProcessesError: Another of the processes that train together failed or is gone.
             KeyboardInterrupt: After SIGINT, once the checkpoint is written.
             SystemExit: Likewise after SIGTERM (code 143) and SIGUSR1 (code 0).
         """
         with ExitStack() as stack:
-            if self.run:
-                stack.enter_context(self.run.locked())
             stack.enter_context(self._interrupts.listening())
-            if self.run:
-                self._open(self.run)
-            bar = stack.enter_context(self._bar())
+            with self.processes.holding():
+                if self.run:
+                    stack.enter_context(self.run.locked())
+                    self._open(self.run)
+            bar = stack.enter_context(progress_bar(self.settings, self.images, is_shown=self._progress))
             cards = [self.gan.device] if self.gan.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(cards))  # each step seeds the global generators
-            stack.enter_context(self.callbacks.running(self))
-            self._begin()
-            for network in self.gan.networks.values():
+            with self.processes.holding():
+                stack.enter_context(self.callbacks.running(self))
+                self._begin()
+            networks = list(self.gan.networks.values())
+            for network in networks:
                 train_mode(network)
+            stack.enter_context(self.processes.translating())
+            stack.enter_context(sharing(self.processes.share))
+            stack.enter_context(synchronizing(networks, is_asked=self.settings.synchronize_batch_norm))
+            stack.enter_context(compiling(networks, is_asked=self.settings.compile))
+            self.processes.check_same(lambda: {**self.config(), "number of steps": self._index})
             self.monitor.start(self.images)
-            while self._index < self.settings.steps and self._interrupts.received is None:
+            while not self._is_stopped() and self._index < self.settings.steps:
                 self._train_step()
                 bar.update(self.settings.images_per_step)
-                for call in self.callbacks.on_step:
-                    call(self.images)
-                self._record(bar)
-            check_networks(self._index, dict(self.result().networks.items()))
-            self._save()
-            is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
-            if is_saved_for_others and self._interrupts.received is None:
-                result = self.result()
-                picture = self._probe.picture(result, seed=0)
-                self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
+                with self.processes.holding():
+                    for call in self.callbacks.on_step:
+                        call(self.images)
+                    self._record(bar)
+            with self.processes.holding():
+                self._finish()
+            self.processes.agree(None)  # nobody leaves before all files are written
             if self._interrupts.received is not None:
                 if self.run:
                     logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
                 self._interrupts.leave()
         return self.result().eval()
 
-    def _bar(self) -> "tqdm[Any]":
-        return tqdm(
-            total=self.settings.steps * self.settings.images_per_step,
-            initial=self.images,
-            unit=" images",
-            unit_scale=True,
-            disable=None if self._progress else True,  # None: silent unless on a terminal
-            dynamic_ncols=True,
-        )
+    def _is_stopped(self) -> bool:
+        """Tell whether a signal was received, by any process."""
+        agreed = self.processes.agree(self._interrupts.received)
+        if agreed is not None:  # else one that was received since counts for the next step
+            self._interrupts.received = agreed
+        return agreed is not None
+
+    def _finish(self) -> None:
+        check_networks(self._index, dict(self.result().networks.items()))
+        self._save()
+        is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
+        if self.run and is_saved_for_others and self._interrupts.received is None:
+            result = self.result()
+            picture = self._probe.picture(result, seed=0)
+            self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
 
     def _open(self, run: RunFolder) -> None:
         run.sweep()
@@ -242,16 +264,13 @@ class Trainer:
         settings, index = self.settings, self._index
         # Dropout draws from it. torch.manual_seed would spend 0.2 ms on noting the stack for devices it has not met.
         every_generator = torch.default_generator if settings.device == "cpu" else torch
-        every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global"))
+        shared = [self.processes.number] if self.processes.number else []
+        every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global", *shared))
         self.step.begin(index)
         decay = self._schedule.factor(index)
         check = settings.device == "cpu" or self._is_due(settings.log_every_images, index + 1)
         for number in range(settings.discriminator_steps):
-            rows = self._order.batch(index * settings.discriminator_steps + number)
-            batch = self.table.batch(rows, device=settings.device, memory_format=self._memory_format)
-            if settings.flip or settings.shift:
-                rng = randomness.generator(settings.seed, index, number, "flips")
-                batch = flip_and_shift(batch, flip=settings.flip, shift=settings.shift, rng=rng)
+            batch = self._batches.batch(index, number)
             losses = self.step.discriminator_losses(batch)
             self.monitor.values |= self.discriminator.update(
                 losses, index, weight=settings.discriminator_weight, decay=decay, check=check
@@ -277,6 +296,10 @@ class Trainer:
         return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
 
     def _record(self, bar: "tqdm[Any]") -> None:
+        if self.processes.number:
+            if self._is_due(self.settings.checkpoint_every_images, self._index):
+                check_networks(self._index, dict(self.result().networks.items()))
+            return
         if self._is_due(self.settings.log_every_images, self._index):
             line = self.monitor.line(self.images, self._index, self.step.statistics)
             line["spread"] = self._health.relative_spread(self._probe.samples(self.result(), BATCH, self.settings.seed))
@@ -323,7 +346,14 @@ class Trainer:
         networks = dict(self.gan.networks.items())
         networks |= {name: average.network for name, average in self.averages.items()}
         config = describe_model(
-            self.gan, self.objective, self.table, self.settings, self.notes, self.images, self.monitor.seconds
+            self.gan,
+            self.objective,
+            self.table,
+            self.settings,
+            self.notes,
+            self.images,
+            self.monitor.seconds,
+            self.processes.count,
         )
         return GAN(networks, config=config, latent_dim=self.gan.latent_dim)
 
@@ -381,7 +411,7 @@ class Trainer:
         with weights_coming():
             trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
-        resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path)
+        resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path, trainer.processes.count)
         trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)
         trainer._is_resumed = True
         return trainer

@@ -5,7 +5,7 @@ import math
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +15,9 @@ from torch.utils._pytree import tree_leaves
 
 from ganzoo.errors import InputError
 from ganzoo.training.health import BATCH
+from ganzoo.training.precision import compiling
+from ganzoo.training.schedules import Schedule
+from ganzoo.training.settings import Settings
 from ganzoo.training.step import train_mode
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ WARM_UP, LEAST, MOST = 2, 3, 30  # steps of each kind: before measuring, and mea
 SECONDS = 5.0  # for measuring, unless the fewest steps take longer
 
 # What training changes; all else of a trainer may be shared with its copy.
-MOVING = ("gan", "step", "objective", "discriminator", "generator", "averages", "monitor", "_order")
+MOVING = ("gan", "step", "objective", "discriminator", "generator", "averages", "monitor", "_batches")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +67,10 @@ def try_steps(trainer: "Trainer", *, seconds: float | None = None) -> Trial:
     """
     copied = _copy(trainer)
     cards = [trainer.gan.device] if trainer.gan.device.type == "cuda" else []
-    with torch.random.fork_rng(cards):  # each step seeds the global generators
-        for network in copied.gan.networks.values():
+    networks = list(copied.gan.networks.values())
+    # Each step seeds the global generators.
+    with torch.random.fork_rng(cards), compiling(networks, is_asked=copied.settings.compile):
+        for network in networks:
             train_mode(network)
         kinds = _kinds_of_steps(term.every for term, _ in copied.objective.penalties)
         times: dict[int, list[float]] = {index: [] for index in kinds}
@@ -114,7 +119,7 @@ def _copy(trainer: "Trainer") -> "Trainer":
     for name, value in moving.items():
         setattr(copied, name, value)
     copied.run = None
-    copied.settings = replace(trainer.settings, learning_rate_decay="none")  # a step beyond the budget has no rate
+    copied._schedule = Schedule(Settings(images=trainer.settings.images))  # a step beyond the budget has no rate
     return copied
 
 

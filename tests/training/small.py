@@ -132,7 +132,7 @@ def digest(run):
         found.update(name.encode() + tensors[name].detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     found.update(json.dumps([state["step"], state["optimizer_numbers"], state["optimizer_groups"]]).encode())
     first = state["step"] * run.settings.discriminator_steps
-    found.update(b"".join(run._order.batch(first + number).numpy().tobytes() for number in range(10)))
+    found.update(b"".join(run._batches.order.batch(first + number).numpy().tobytes() for number in range(10)))
     return found.hexdigest()
 
 

@@ -39,6 +39,8 @@ FAMILIES = {
     "mlp-lazy-r1": {"data": points(), "objective": "non_saturating + label_flip(0.1) + r1(1.0, every=2)"},
     "mlp-rare-r1": {"data": points(), "objective": "non_saturating + r1(1.0, every=4)"},
     "mlp-bf16": {"data": points(), "precision": "bf16"},
+    "mlp-fp16": {"data": points(), "precision": "fp16"},
+    "mlp-fp64": {"data": points(), "precision": "fp64"},
     "mlp-decay": {"data": points(), "learning_rate_decay": "cosine"},
     "mlp-rmsprop": {"data": points(), "optimizer": "rmsprop"},
     "mlp-lamb": {"data": points(), "optimizer": "lamb"},
