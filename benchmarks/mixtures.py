@@ -2,8 +2,8 @@
 
     python benchmarks/mixtures.py --runs runs/benchmarks
 
-Each of the paper's networks is trained on the paper's data with the paper's objective and optimizer, and then with the
-best objective and settings that were found for the same networks.
+The paper's networks are trained on the paper's data with the paper's objective and optimizer, and then, without batch
+norm, with the best objective and settings that were found.
 """
 
 from typing import Any
@@ -43,9 +43,10 @@ BEST: dict[str, Any] = {
     "beta2": 0.99,
     "ema_half_life_images": 50_000,
 }
+BEST_NETWORKS = {**NETWORKS, "generator_normalization": "none"}
 BEST_OBJECTIVES = {
-    "ring": "non_saturating + r1(gamma=0.01)",
-    "grid": "non_saturating + r1(gamma=0.1)",
+    "ring": "relativistic + r1(gamma=0.1, every=4) + r2(gamma=0.1, every=4)",
+    "grid": "relativistic + r1(gamma=0.1, every=4) + r2(gamma=0.1, every=4)",
 }
 
 TEXT = """
@@ -58,9 +59,11 @@ deviations of it, and a sample is of high quality when it lies as near to any mo
 The budget is {updates:,} updates of each network, where the paper spent {paper:,} (400 epochs of 1,000 batches). Other
 than in the paper, networks see the points divided by the range of the data, so that they lie in [-1, 1].
 
-*As in the paper* is its objective with its Adam, measured on the raw weights, as there. *Best found* has the same
-networks, data and budget with another objective and other settings (below), and is measured on the moving average of
-the generator's weights, which is what ganzoo publishes.
+*As in the paper* is its objective with its Adam, measured on the raw weights, as there. *Best found* has the same data
+and budget, the same networks but for the generator's batch norm, which is left out, and another objective and other
+settings (below); it is measured on the moving average of the generator's weights, which is what ganzoo publishes. Batch
+norm was what stood in the way: at 4,000 updates on the grid, six objectives and settings with it had 20 to 35% of the
+samples of their raw weights of high quality, and three without it 77 to 86%.
 
     python benchmarks/mixtures.py
 """
@@ -78,8 +81,8 @@ def entries(updates: int) -> list[Entry]:
     rows = []
     for data, best in BEST_OBJECTIVES.items():
         chosen = {
-            "paper": ("as in the paper", "non_saturating", AS_IN_THE_PAPER),
-            "best": ("best found", best, BEST),
+            "paper": ("as in the paper", "non_saturating", NETWORKS, AS_IN_THE_PAPER),
+            "best": ("best found", best, BEST_NETWORKS, BEST),
         }
         rows += [
             Entry(
@@ -88,10 +91,10 @@ def entries(updates: int) -> list[Entry]:
                 data=data,
                 model="mlp",
                 objective=objective,
-                model_args=NETWORKS,
+                model_args=networks,
                 settings={"images": updates * BATCH, "batch_size": BATCH, **settings, "precision": "fp32"},
             )
-            for name, (label, objective, settings) in chosen.items()
+            for name, (label, objective, networks, settings) in chosen.items()
         ]
     return rows
 

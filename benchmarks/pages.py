@@ -105,9 +105,13 @@ def write_section(benchmark: Benchmark, content: Mapping[str, Any]) -> str:
             cells.append([f"real data ({data})", *real, "", ""])
     settings = [["", "objective", "networks", "training"]]
     settings += [_settings_cells(row) for row in rows.values()]
-    parts = [f"## {benchmark.title}", benchmark.text.strip(), _table(cells)]
+    parts = [f"## {benchmark.title}", benchmark.text.strip(), table_of(cells)]
     if rows:
-        parts += ["The settings of each row, as `Trainer` takes them:", _table(settings), _environments(rows.values())]
+        parts += [
+            "The settings of each row, as `Trainer` takes them:",
+            table_of(settings),
+            _environments(rows.values()),
+        ]
     else:
         parts.append("No run has finished yet.")
     return "\n\n".join(parts)
@@ -151,6 +155,7 @@ def _environments(rows: Iterable[Mapping[str, Any]]) -> str:
     return f"Computed with: {'; or '.join(found)}. Each run's own numbers and seconds are in the JSON report."
 
 
-def _table(cells: Sequence[Sequence[str]]) -> str:
+def table_of(cells: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; the first row is its head."""
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + " --- |" * len(cells[0]), *lines[1:]])

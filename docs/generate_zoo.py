@@ -6,6 +6,7 @@ from pathlib import Path
 from ganzoo import plugins, zoo
 from ganzoo.card import PICTURE, metrics_table
 from ganzoo.config import ModelConfig
+from ganzoo.sources import ModelFiles
 
 DOCS = Path(__file__).parent
 
@@ -21,15 +22,15 @@ def zoo_page() -> str:
     """Return the text of docs/zoo.md."""
     sections = [HEADER]
     for entry in plugins.entries("pretrained", provider="torch-ganzoo"):
-        folder = zoo.locate(entry.full_name)
-        sections.append(section(entry.name, entry.summary, zoo.read_config(folder), folder))
+        files = zoo.locate(entry.full_name)
+        sections.append(section(entry.name, entry.summary, zoo.read_config(files), files))
     return "\n".join(sections)
 
 
-def section(name: str, summary: str, config: ModelConfig, folder: Path) -> str:
+def section(name: str, summary: str, config: ModelConfig, files: ModelFiles) -> str:
     """Return one model's part of the page."""
     training = config.training
-    sizes = {network: (folder / part.file).stat().st_size for network, part in config.networks.items()}
+    sizes = {network: files.size(part.file) for network, part in config.networks.items()}
     facts = {
         "architecture": f"`{config.networks['generator'].architecture}`",
         "samples": " x ".join(map(str, config.sampling.sample_shape)),
@@ -57,7 +58,7 @@ def section(name: str, summary: str, config: ModelConfig, folder: Path) -> str:
 def main() -> None:
     """Write the page and the pictures it shows."""
     for entry in plugins.entries("pretrained", provider="torch-ganzoo"):
-        picture = zoo.locate(entry.full_name) / PICTURE
+        picture = zoo.locate(entry.full_name).path(PICTURE, largest=2**24)
         shutil.copyfile(picture, DOCS / "pictures" / f"{entry.name}.png")
     (DOCS / "zoo.md").write_text(zoo_page(), encoding="utf-8")
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganzoo import errors as errors
+    from ganzoo import testing as testing
     from ganzoo.gan import GAN as GAN
     from ganzoo.hookspecs import hookimpl as hookimpl
     from ganzoo.metrics.evaluation import evaluate as evaluate
+    from ganzoo.plugin_api import PLUGIN_API as PLUGIN_API
     from ganzoo.plugins import list_plugins as list_plugins
+    from ganzoo.training.callbacks import Callback as Callback
     from ganzoo.training.trainer import Trainer as Trainer
     from ganzoo.zoo import create_loss as create_loss
     from ganzoo.zoo import create_model as create_model
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "Callback": "ganzoo.training.callbacks",
     "GAN": "ganzoo.gan",
+    "PLUGIN_API": "ganzoo.plugin_api",
     "Trainer": "ganzoo.training.trainer",
     "create_loss": "ganzoo.zoo",
     "create_model": "ganzoo.zoo",
@@ -40,12 +45,12 @@ _MODULE_OF = {
     "load": "ganzoo.zoo",
 }
 
-__all__ = ["__version__", "errors", *_MODULE_OF]
+__all__ = ["__version__", "errors", "testing", *_MODULE_OF]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return importlib.import_module("ganzoo.errors")
+    if name in ("errors", "testing"):
+        return importlib.import_module(f"ganzoo.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'ganzoo' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)

@@ -31,6 +31,10 @@ class PluginError(GanzooError):
     """A plugin could not be loaded (raised only where plugins are strict)."""
 
 
+class ConformanceError(GanzooError, AssertionError):
+    """An architecture, a loss or a plugin does not keep its contract, as `ganzoo.testing` has found."""
+
+
 class MissingPluginError(GanzooError):
     """A model names an architecture of a plugin that is absent, disabled, failed or too old."""
 
@@ -71,10 +75,44 @@ class RunError(GanzooError):
     """A run's folder is in use, or is not what was expected."""
 
 
+class CallbackError(GanzooError, RuntimeError):
+    """A callback failed, and training ended with it."""
+
+
 class DivergenceError(GanzooError, ArithmeticError):
     """Training produced a value that is not finite."""
 
     exit_code = 3
+
+
+class ProcessesError(GanzooError, RuntimeError):
+    """Another of the processes that train together failed, is gone, or did not come."""
+
+    exit_code = 4
+
+
+class HubError(GanzooError):
+    """The Hugging Face Hub did not do what was asked of it."""
+
+
+class HubNotFoundError(HubError, LookupError):
+    """There is no such repository, revision or file on the Hub, or none that this user may see."""
+
+
+class HubAccessError(HubError):
+    """The Hub refuses this user: no token or a wrong one, a gated or disabled repository, no right to write."""
+
+
+class HubUnreachableError(HubError):
+    """The Hub cannot be reached, is down, asks to wait, or took too long, and the cache does not have the file."""
+
+
+class HubIntegrityError(HubError):
+    """What the Hub sent is not what it or the model's config.json says it is."""
+
+
+class HubConflictError(HubError):
+    """Somebody else changed the repository during a push."""
 
 
 class MissingExtraError(GanzooError, ImportError):
@@ -83,6 +121,10 @@ class MissingExtraError(GanzooError, ImportError):
 
 class ModeCollapseWarning(UserWarning):
     """A generator's samples have become nearly alike."""
+
+
+class HubWarning(UserWarning):
+    """The Hub gave no answer, and a copy from the cache is used."""
 
 
 class DiscriminatorWonWarning(UserWarning):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,36 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # nothing to remove, or no folder where it could be
             temporary.unlink()
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty temporary folder beside `path`; on a clean exit let it take the place of `path`.
+
+    If the body raises, nothing is left behind and `path` is as it was. A process that is killed leaves the old folder
+    or the new one, or, between two renames, none.
+
+    Args:
+        path: Where the folder shall be, or is.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    target = Path(path)
+    temporary, former = (target.with_name(f"{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}") for _ in range(2))
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        flush_folder(temporary)
+        if target.exists():
+            target.rename(former)
+        temporary.rename(target)
+        flush_folder(target.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}; choose another place") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

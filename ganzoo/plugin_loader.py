@@ -16,12 +16,13 @@ import pluggy
 
 from ganzoo import __version__, distributions, hookspecs
 from ganzoo.errors import GanzooError, PluginError, RegistrationError, did_you_mean
+from ganzoo.plugin_api import check_plugin_api
 from ganzoo.registry import Entry, Provider, Registry, normalise
 
 if TYPE_CHECKING:
     import click
 
-BUILT_IN_MODULES = ("ganzoo.models", "ganzoo.losses", "ganzoo.data")
+BUILT_IN_MODULES = ("ganzoo.models", "ganzoo.losses", "ganzoo.data", "ganzoo.training")
 BUILT_IN_DISTRIBUTION = "torch-ganzoo"
 HOOKS = ("ganzoo_register", "ganzoo_register_commands")
 
@@ -153,6 +154,7 @@ class PluginLoader:
     def _load(self, provider: Provider, point: importlib.metadata.EntryPoint) -> None:
         staging = Registry(provider)
         plugin = point.load()
+        check_plugin_api(plugin, provider.distribution)
         self._register(plugin, f"{provider.distribution}:{point.name}", staging)
         self._plugins[provider] = plugin
         self._entries += staging.entries

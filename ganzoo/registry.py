@@ -19,6 +19,11 @@ KIND_WORDS: dict[Kind, str] = {kind: kind for kind in KINDS} | {"pretrained": "p
 NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 FACTORY = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 LOCATION = re.compile(r"\w+(\.\w+)*:[\w./-]+")
+# The Hub's own rule for a repository's id: each part within letters or digits, and no `--` or `..` in it.
+_PART = r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+REPOSITORY = re.compile(rf"(?=.{{3,96}}\Z)(?!.*(?:--|\.\.|\.git\Z)){_PART}/{_PART}", re.ASCII)
+COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 # A class, a function, or "package.module:attribute", which is imported when it is first needed.
 Factory: TypeAlias = str | Callable[..., Any]
@@ -48,17 +53,48 @@ class Provider:
 
 
 @dataclass(frozen=True)
+class Published:
+    """Where a pretrained model is on the Hugging Face Hub.
+
+    Attributes:
+        repo_id: Its repository.
+        revision: The commit, 40 hex digits.
+        sha256: The SHA-256 of each of its files there, by name.
+    """
+
+    repo_id: str
+    revision: str
+    sha256: Mapping[str, str] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        digests = self.sha256 if isinstance(self.sha256, Mapping) else {}
+        is_named = all(isinstance(part, str) for part in (self.repo_id, self.revision, *digests, *digests.values()))
+        if not (
+            is_named
+            and REPOSITORY.fullmatch(self.repo_id)
+            and COMMIT.fullmatch(self.revision)
+            and "config.json" in digests
+            and all(DIGEST.fullmatch(digest) for digest in digests.values())
+        ):
+            raise RegistrationError(
+                f"a model was registered as published at {self.repo_id!r}, {self.revision!r}, with {self.sha256!r}; "
+                "give ORG/NAME, a commit of 40 hex digits, and the SHA-256 of each file, config.json's too"
+            )
+
+
+@dataclass(frozen=True)
 class Entry:
     """One registered thing.
 
     Attributes:
         kind: What it is: one of `KINDS`.
         name: Its short name, spelt as registered.
-        factory: What makes it, or for a pretrained model its location, `"package:folder"`.
+        factory: What makes it, or for a pretrained model its location, `"package:folder"`; empty if on the Hub alone.
         summary: One line for listings.
         paper: Where it was published, or an empty string.
         provider: Who registered it.
         info: What else a listing shows (a pretrained model's `architecture` and `data`).
+        published: Where a pretrained model is on the Hub; None for nowhere.
     """
 
     kind: Kind
@@ -68,6 +104,7 @@ class Entry:
     paper: str
     provider: Provider
     info: Mapping[str, str] = field(default_factory=dict, hash=False)
+    published: Published | None = None
 
     @property
     def full_name(self) -> str:
@@ -145,21 +182,34 @@ class Registry:
         """Register an adversarial loss, label trick, penalty, constraint or generator term; see `architecture`."""
         self._add("loss", name, factory, summary, paper)
 
-    def pretrained(self, name: str, location: str, *, summary: str, architecture: str, data: str) -> None:
-        """Register a pretrained model.
+    def pretrained(
+        self,
+        name: str,
+        location: str = "",
+        *,
+        summary: str,
+        architecture: str,
+        data: str,
+        published: Published | None = None,
+    ) -> None:
+        """Register a pretrained model: a folder in a package, a repository on the Hub, or both, the folder first.
 
         Args:
             name: Its name.
-            location: Its folder inside an installed package, as `"package:folder"`.
+            location: Its folder inside an installed package, as `"package:folder"`; empty if it is on the Hub alone.
             summary: One line for listings.
             architecture: The name of its architecture.
             data: What it was trained on.
+            published: Where it is on the Hub, with the SHA-256 of each file.
         """
-        if not isinstance(location, str) or not LOCATION.fullmatch(location):
+        is_placed = LOCATION.fullmatch(location) if isinstance(location, str) and location else location == ""
+        if not is_placed or not isinstance(published, Published | None) or not (location or published):
             raise RegistrationError(
-                f"the pretrained model {name!r} of {self.provider} has the location {location!r}; give 'package:folder'"
+                f"the pretrained model {name!r} of {self.provider} has the location {location!r}; give "
+                "'package:folder', or published=ganzoo.registry.Published(...)"
             )
-        self._add("pretrained", name, location, summary, info={"architecture": architecture, "data": data})
+        info = {"architecture": architecture, "data": data}
+        self._add("pretrained", name, location, summary, info=info, published=published)
 
     def dataset(self, name: str, factory: Factory, *, summary: str) -> None:
         """Register a data set; arguments as for `architecture`."""
@@ -174,7 +224,10 @@ class Registry:
         self._add("metric", name, factory, summary, paper)
 
     def callback(self, name: str, factory: Factory, *, summary: str) -> None:
-        """Register a callback, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
+        """Register a callback, a class of `ganzoo.Callback` or a function that makes one; see `architecture`.
+
+        A run calls it only where it was asked to: `Trainer(..., callbacks=[name])`, `ganzoo train --callback NAME`.
+        """
         self._add("callback", name, factory, summary)
 
     def _add(
@@ -185,6 +238,7 @@ class Registry:
         summary: str,
         paper: str = "",
         info: Mapping[str, str] | None = None,
+        published: Published | None = None,
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise RegistrationError(
@@ -199,7 +253,7 @@ class Registry:
             )
         known = self._entries.get((kind, normalise(name)))
         if known is None:
-            entry = Entry(kind, name, factory, summary, paper, self.provider, info or {})
+            entry = Entry(kind, name, factory, summary, paper, self.provider, info or {}, published)
             self._entries[kind, normalise(name)] = entry
         elif known.factory != factory:
             raise RegistrationError(

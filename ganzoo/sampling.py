@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganzoo import randomness
 from ganzoo.errors import InputError, given
+from ganzoo.inference import InferenceCopies, Precision
 from ganzoo.models.architecture import call
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.models.noise import drawing_noise, has_noise
@@ -106,8 +107,12 @@ def draw_chunks(
     condition: Tensor | None,
     truncation: float | None,
     size: int,
+    copies: InferenceCopies,
+    precision: Precision,
 ) -> Iterator[Tensor]:
     """Generate samples batch by batch, in eval mode, sample i from (seed, i) alone.
+
+    All come from the weights as they are when the first batch is asked for, unless the network is run as it is.
 
     Args:
         generator: The network.
@@ -117,12 +122,15 @@ def draw_chunks(
         condition: Conditions (n, ...), or None.
         truncation: Cut latents off at plus and minus this.
         size: The batch size.
+        copies: The network's copies for inference.
+        precision: What to compute in.
 
     Yields:
         Samples (at most size, *sample_shape), float32, on the CPU.
     """
-    parameter = next(generator.parameters())
-    is_noisy = seed is not None and has_noise(generator)
+    ready = copies.find(generator, precision)
+    network, device = ready.network, next(generator.parameters()).device
+    is_noisy = seed is not None and has_noise(network)
     for start in range(0, n, size):
         stop = min(start + size, n)
         latents = None
@@ -130,13 +138,15 @@ def draw_chunks(
             latents = torch.zeros(stop - start, latent_dim)
         elif latent_dim and seed is not None:
             latents = randomness.latents(start, stop, latent_dim, seed=seed, truncation=truncation)
-        chunk = None if condition is None else condition[start:stop].to(parameter.device)
+        latents = None if latents is None else latents.to(device, ready.dtype)
+        chunk = None if condition is None else condition[start:stop].to(device)
         if chunk is not None and chunk.is_floating_point():
-            chunk = chunk.to(parameter.dtype)
-        noise = drawing_noise(generator, seed, start, stop) if is_noisy and seed is not None else nullcontext()
-        with torch.inference_mode(), evaluating(generator), noise:
-            samples = generate(generator, latent_dim, None if latents is None else latents.to(parameter), chunk)
-        yield samples.float().cpu().clone()  # cloned, so that the caller gets an ordinary tensor
+            chunk = chunk.to(ready.dtype)
+        noise = drawing_noise(network, seed, start, stop) if is_noisy and seed is not None else nullcontext()
+        with torch.inference_mode(), ready.context(), noise:
+            samples = generate(network, latent_dim, latents, chunk)
+        # In ordinary memory, outside of inference mode: the caller gets an ordinary tensor.
+        yield samples.float().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def generate(generator: nn.Module, latent_dim: int, latents: Tensor | None, condition: Tensor | None) -> Tensor:
@@ -156,15 +166,3 @@ def generate(generator: nn.Module, latent_dim: int, latents: Tensor | None, cond
     n = 0 if latents is None and condition is None else len(condition if latents is None else latents)  # type: ignore[arg-type]
     condition_of(generator).check(condition, n)
     return call(generator, latents, condition)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into eval mode, and each of its modules back into the mode it had."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -141,6 +141,18 @@ def copy_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> No
     module.load_state_dict(dict(tensors), strict=True)
 
 
+def largest_file(module: nn.Module) -> int:
+    """Return how many bytes a weights file for a module can have, whatever dtype it is stored in.
+
+    Args:
+        module: The network; it may be on the meta device.
+    """
+    size = 2**20  # for its metadata
+    for name, tensor in module.state_dict().items():
+        size += 8 * tensor.numel() + 2 * len(name) + 256
+    return size
+
+
 def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
     """Return the module's own tensors by name, after refusing any others than these."""
     expected: dict[str, Tensor] = module.state_dict()

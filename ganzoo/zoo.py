@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganzoo import plugins
 from ganzoo.building import (
@@ -16,16 +16,16 @@ from ganzoo.building import (
     create_objective,
     find_architecture,
 )
-from ganzoo.errors import ConfigError, GanzooError, SourceError, WeightsError
+from ganzoo.errors import SourceError, UnknownNameError
 from ganzoo.files import is_folder
+from ganzoo.loading import check_shape, load_network, read_config
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
-    from ganzoo.config import ModelConfig, NetworkConfig
     from ganzoo.gan import GAN
-    from ganzoo.registry import Kind
+    from ganzoo.registry import Entry, Kind
+    from ganzoo.sources import ModelFiles
 
 __all__ = [
     "architecture_of",
@@ -49,16 +49,32 @@ def load(
     source: str | os.PathLike[str],
     *,
     discriminator: bool = False,
+    revision: str | None = None,
     device: "torch.device | str" = "cpu",
     dtype: "torch.dtype | None" = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+    endpoint: str | None = None,
 ) -> "GAN":
     """Load a pretrained model, in eval mode.
 
+    The arguments from `cache_dir` on are about the Hugging Face Hub, and change nothing for models that are on this
+    machine. What a load may take of the Hub is limited to 120 seconds (`GANZOO_HUB_TIMEOUT`) and one more a megabyte.
+
     Args:
-        source: A registered model's name such as `"dcgan-mnist"`, `"plugin/name"`, `"local-dir:PATH"`, or a path.
-        discriminator: Load the discriminator too, for scoring and fine-tuning.
+        source: A registered model's name such as `"dcgan-mnist"`, `"plugin/name"`, `"hf-hub:org/name"`,
+            `"local-dir:PATH"`, or a path; `@REV` after a name or a repository is a revision.
+        discriminator: Load the discriminator too, for scoring and fine-tuning; its file is fetched only then.
+        revision: A branch, tag or commit on the Hub.
         device: Where to put the networks.
         dtype: The dtype of the weights in memory; float32 by default, however they are stored.
+        cache_dir: The cache; by default that of the Hub's own client (`HF_HUB_CACHE`).
+        token: A token for the Hub; by default the one that `hf auth login` stored; False for none.
+        local_files_only: Ask nothing of the Hub, and take what the cache has.
+        force_download: Fetch the files again.
+        endpoint: The Hub's address; by default `HF_ENDPOINT`, or the public one.
 
     Raises:
         SourceError: The source means nothing, or there is no model in that folder.
@@ -66,114 +82,100 @@ def load(
         MissingPluginError: The model's architecture comes from a plugin that is not there.
         ConfigError: The model's config.json cannot be used.
         WeightsError: The weights are damaged or do not fit.
+        HubError: The Hub does not have the model, does not let this user have it, or cannot be reached.
     """
     import torch
 
     from ganzoo.gan import GAN
 
-    folder = locate(source)
-    config = read_config(folder)
+    files = locate(
+        source,
+        revision=revision,
+        cache_dir=cache_dir,
+        token=token,
+        local_files_only=local_files_only,
+        force_download=force_download,
+        endpoint=endpoint,
+    )
+    config = read_config(files)
     wanted = [name for name in config.networks if discriminator or name != "discriminator"]
     if discriminator and "discriminator" not in config.networks:
         raise SourceError(f"{os.fspath(source)!r} has no discriminator; load it without discriminator=True")
     networks = {
-        name: _load_network(folder, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
+        name: load_network(files, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
     }
-    _check_shape(networks, config)
+    check_shape(networks, config)
     return GAN(networks, config=config).to(device).eval()
 
 
-def locate(source: str | os.PathLike[str]) -> Path:
-    """Return the folder of a registered or local model.
+def locate(source: str | os.PathLike[str], *, revision: str | None = None, **access: Any) -> "ModelFiles":
+    """Return the files of a registered or local model, or of one on the Hub.
+
+    Args:
+        source: As `load` takes it.
+        revision: A branch, tag or commit on the Hub.
+        access: How to reach the Hub: the arguments of `load` from `cache_dir` on.
 
     Raises:
         SourceError: The source means nothing, or the folder does not exist.
         UnknownNameError: No model has this name.
+        HubError: The Hub does not say what the revision is.
     """
-    from ganzoo.sources import parse_source
+    from ganzoo.sources import Folder, parse_source
 
-    parsed = parse_source(source)
+    parsed = parse_source(source, revision)
     if parsed.kind == "name":
-        entry = plugins.find("pretrained", parsed.value)
-        package, _, folder = str(entry.factory).partition(":")
-        try:
-            root = Path(str(package_files(package.partition(".")[0])))
-        except (ImportError, TypeError) as error:
-            raise SourceError(f"{entry.full_name!r} of {entry.provider} names no package's folder: {error}") from error
-        path = root.joinpath(*package.split(".")[1:], folder)
+        entry = _find_pretrained(parsed.value)
+        if parsed.revision or not entry.factory:
+            return _published(entry, parsed.revision, str(source), access)
+        path = _package_folder(entry)
+    elif parsed.kind == "hub":
+        return _on_hub(parsed.value, parsed.revision, str(source), access)
     else:
         path = Path(parsed.value)
     if not is_folder(path):
         raise SourceError(f"there is no folder {str(path)[:200]!r}; give one that save_pretrained wrote")
-    return path.expanduser()
+    return Folder(path.expanduser())
 
 
-def read_config(folder: Path) -> "ModelConfig":
-    """Read a model folder's config.json.
-
-    Raises:
-        SourceError: The folder has none.
-        ConfigError: It cannot be used.
-    """
-    from ganzoo.config import LARGEST_CONFIG, ModelConfig
+def _find_pretrained(name: str) -> "Entry":
+    from ganzoo.sources import other_spellings
 
     try:
-        with (folder / "config.json").open("rb") as file:
-            text = file.read(LARGEST_CONFIG + 1)
-    except OSError as error:
+        return plugins.find("pretrained", name)
+    except UnknownNameError as error:
+        hint = other_spellings(name)
+        if not hint:
+            raise
+        raise SourceError(f"{name!r} could mean several things{hint}. As a name: {error}") from error
+
+
+def _package_folder(entry: "Entry") -> Path:
+    package, _, folder = str(entry.factory).partition(":")
+    try:
+        root = Path(str(package_files(package.partition(".")[0])))
+    except (ImportError, TypeError) as error:
+        raise SourceError(f"{entry.full_name!r} of {entry.provider} names no package's folder: {error}") from error
+    return root.joinpath(*package.split(".")[1:], folder)
+
+
+def _published(entry: "Entry", revision: str, loading: str, access: Mapping[str, Any]) -> "ModelFiles":
+    place = entry.published
+    if place is None:
         raise SourceError(
-            f"{str(folder)!r} holds no readable config.json; give a folder that save_pretrained wrote"
-        ) from error
-    return ModelConfig.from_json(text)
-
-
-def _load_network(folder: Path, name: str, network: "NetworkConfig", loading: str, dtype: "torch.dtype") -> "nn.Module":
-    import torch
-
-    from ganzoo import weights
-    from ganzoo.models.architecture import weights_coming
-
-    if not network.file:
-        raise WeightsError(
-            f"{loading}: config.json names no weights for the {name}; give a folder that save_pretrained wrote"
+            f"{loading!r} asks for {revision!r} of a model that is not published on the Hugging Face Hub; load "
+            f"{entry.full_name!r}, which comes with {entry.provider}, or a repository as 'hf-hub:ORG/NAME@{revision}'"
         )
-    architecture = find_architecture(network, loading)
-    tensors = weights.read_tensors(folder / network.file, network.sha256)
-
-    def build(device: str) -> "nn.Module":
-        with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
-            module = build_network(architecture, name, network.args, network.architecture)
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-        return module
-
-    # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds.
-    try:
-        module = build("meta")
-    except GanzooError:
-        raise
-    except Exception:  # its constructor needs values, which the meta device has none of
-        return build("cpu")
-    # What is not saved with the weights, its constructor fills.
-    return build("cpu") if any(_holds_meta(vars(part)) for part in module.modules()) else module
+    wanted = revision or place.revision
+    return _on_hub(place.repo_id, wanted, loading, access, place.sha256 if wanted == place.revision else None)
 
 
-def _holds_meta(value: object) -> bool:
-    """Tell whether a value is a tensor on the meta device, or a container with one."""
-    import torch
+def _on_hub(
+    repo_id: str, revision: str, loading: str, access: Mapping[str, Any], sha256: Mapping[str, str] | None = None
+) -> "ModelFiles":
+    from ganzoo.hub.repository import Access, Repository
 
-    if isinstance(value, Mapping | list | tuple | set):
-        return any(map(_holds_meta, value.values() if isinstance(value, Mapping) else value))
-    return isinstance(value, torch.Tensor) and value.is_meta
-
-
-def _check_shape(networks: Mapping[str, "nn.Module"], config: "ModelConfig") -> None:
-    for name, network in networks.items():
-        declared = getattr(network, "sample_shape", config.sampling.sample_shape)
-        if tuple(declared) != config.sampling.sample_shape:
-            raise ConfigError(
-                f"config.json: sample_shape is {config.sampling.sample_shape}, and the {name} is one for samples of "
-                f"{tuple(declared)}; load a folder that ganzoo saved"
-            )
+    return Repository(repo_id, revision, Access(**access), loading, sha256)
 
 
 def list_architectures(pattern: str = "*", *, provider: str | None = None) -> list[str]:

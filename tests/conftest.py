@@ -1,1 +1,1 @@
-pytest_plugins = ["distributions"]
+pytest_plugins = ["distributions", "hub_settings"]

@@ -1,12 +1,15 @@
 """Installs plugin distributions for tests: real modules with real metadata in a folder on `sys.path`."""
 
 import importlib
+import os
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import ganzoo
 from ganzoo import plugins
 
 SWITCHES = ("GANZOO_PLUGINS", "GANZOO_DISABLE_PLUGINS", "GANZOO_STRICT_PLUGINS", "GANZOO_TRACE_PLUGINS")
@@ -104,6 +107,28 @@ class Site:
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", None) or "").startswith(str(self.folder)):
                 del sys.modules[name]
+
+
+def link(package: Path, site: Path) -> None:
+    """Install a package as `pip install -e` would, without pip: its metadata goes to a folder, its code stays.
+
+    Args:
+        package: The folder with its pyproject.toml.
+        site: A folder that is on the path of processes which shall find it, as the package itself must be.
+    """
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = "".join(f"{name} = {value}\n" for name, value in project["entry-points"]["ganzoo"].items())
+    (info / "entry_points.txt").write_text(f"[ganzoo]\n{points}")
+
+
+def environment(*path: Path) -> dict[str, str]:
+    """Return the environment of a process that finds this ganzoo and what is in further folders, with no switch set."""
+    root = Path(ganzoo.__file__).parent.parent
+    kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
+    return kept | {"PYTHONPATH": os.pathsep.join(map(str, [*path, root]))}
 
 
 def info_of(distribution: str) -> plugins.PluginInfo:

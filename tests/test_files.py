@@ -70,3 +70,30 @@ def test_no_folder_is_there(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     assert not files.is_folder(name)
     assert files.is_folder(tmp_path)
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    path = tmp_path / "above" / "folder"
+    for content in ("old", "new"):
+        with files.replacing_folder(path) as temporary:
+            (temporary / content).write_text(content)
+    assert [each.name for each in path.iterdir()] == ["new"]
+    assert [each.name for each in path.parent.iterdir()] == ["folder"]
+
+
+def test_what_fails_leaves_the_old_folder_and_nothing_else(tmp_path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").write_text("old")
+
+    def fail(error):
+        with files.replacing_folder(path) as temporary:
+            (temporary / "half").write_text("half")
+            raise error
+
+    with pytest.raises(KeyError):
+        fail(KeyError("halfway"))
+    with pytest.raises(OutputError, match=r"cannot write .*folder.*: halfway"):
+        fail(OSError("halfway"))
+    assert [each.name for each in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]

@@ -13,15 +13,18 @@ ROOT = Path(ganzoo.__file__).parent
 LAYERS = [
     "cli app",
     "testing training metrics latent",
+    "publishing",
     "zoo",
+    "loading",
     "building",
     "gan hub sources saving card",
     "sampling",
+    "inference",
     "models losses data",
     "weights config",
-    "plugins plugin_loader",
-    "registry hookspecs distributions",
-    "errors files randomness",
+    "plugins plugin_loader published",
+    "registry hookspecs distributions plugin_api",
+    "errors files randomness shares",
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names.split()}
 EXEMPT = {"ganzoo", "ganzoo.__main__"}

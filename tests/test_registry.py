@@ -1,7 +1,7 @@
 import pytest
 
 from ganzoo.errors import PluginError, RegistrationError
-from ganzoo.registry import KINDS, Entry, Provider, Registry
+from ganzoo.registry import KINDS, Entry, Provider, Published, Registry
 
 PROVIDER = Provider("ganzoo-extras", "1.2", "extras")
 
@@ -106,3 +106,37 @@ def test_bad_factories_are_refused(factory):
 def test_bad_locations_are_refused(location):
     with pytest.raises(RegistrationError, match="give 'package:folder'"):
         Registry(PROVIDER).pretrained("it", location, summary="s", architecture="a", data="d")
+
+
+COMMIT, DIGESTS = "0" * 40, {"config.json": "a" * 64, "generator.safetensors": "b" * 64}
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "revision", "digests"),
+    [
+        ("faces", COMMIT, DIGESTS),
+        ("../faces/x", COMMIT, DIGESTS),
+        (None, COMMIT, DIGESTS),
+        ("someone/faces", "main", DIGESTS),
+        ("someone/faces", COMMIT[1:], DIGESTS),
+        ("someone/faces", COMMIT, {}),
+        ("someone/faces", COMMIT, None),
+        ("someone/faces", COMMIT, {"generator.safetensors": "b" * 64}),
+        ("someone/faces", COMMIT, {"config.json": "b" * 63}),
+        ("someone/faces", COMMIT, {"config.json": 3}),
+    ],
+)
+def test_a_place_on_the_hub_is_checked(repo_id, revision, digests):
+    with pytest.raises(RegistrationError, match="give ORG/NAME, a commit of 40 hex digits, and the SHA-256"):
+        Published(repo_id, revision, digests)
+
+
+def test_a_pretrained_model_is_in_a_package_or_on_the_hub():
+    registry, about = Registry(PROVIDER), {"summary": "", "architecture": "mlp", "data": "none"}
+    place = Published("someone/faces", COMMIT, DIGESTS)
+    registry.pretrained("faces", published=place, **about)
+    registry.pretrained("others", "package:others", published=place, **about)
+    assert registry.get("pretrained", "faces").published == place
+    for arguments in ({}, {"location": "nowhere"}, {"location": None}, {"published": "someone/faces"}):
+        with pytest.raises(RegistrationError, match="has the location"):
+            registry.pretrained("lost", **arguments, **about)

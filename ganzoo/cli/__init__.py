@@ -13,15 +13,21 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from ganzoo import __version__, plugins
-from ganzoo.errors import GanzooError, did_you_mean
+from ganzoo.errors import GanzooError, HubWarning, did_you_mean
 
 COMMANDS = {
+    "card": "ganzoo.cli.hub:card",
     "data": "ganzoo.cli.data:data",
     "evaluate": "ganzoo.cli.evaluate:evaluate",
     "info": "ganzoo.cli.info:info",
     "list": "ganzoo.cli.listing:list_entries",
+    "new-plugin": "ganzoo.cli.new_plugin:new_plugin",
     "plugins": "ganzoo.cli.listing:list_plugins",
+    "progress": "ganzoo.cli.progress:progress",
+    "publish-zoo": "ganzoo.cli.hub:publish_zoo",
+    "push": "ganzoo.cli.hub:push",
     "resume": "ganzoo.cli.train:resume",
+    "runs": "ganzoo.cli.runs:runs",
     "sample": "ganzoo.cli.sample:sample",
     "train": "ganzoo.cli.train:train",
     "translate": "ganzoo.cli.translate:translate",
@@ -126,8 +132,8 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print a warning about a plugin as one line, and any other as Python does."""
-    if issubclass(category, plugins.GanzooPluginWarning):
+    """Print a warning about a plugin or the Hub as one line, and any other as Python does."""
+    if issubclass(category, plugins.GanzooPluginWarning | HubWarning):
         click.echo(f"Warning: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)

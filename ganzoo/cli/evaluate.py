@@ -32,7 +32,9 @@ def evaluate(
     out: Path | None,
     record: bool,
 ) -> None:
-    """Measure the samples of MODEL, a name that `ganzoo list` shows or local-dir:PATH, against real data.
+    """Measure the samples of MODEL against real data.
+
+    MODEL is a name that `ganzoo list` shows, hf-hub:ORG/NAME or local-dir:PATH.
 
     Each number stands between a floor (real data in the model's place) and a ceiling (an untrained generator).
 
@@ -42,6 +44,7 @@ def evaluate(
     value, floor, ceiling, deviation, better, detail and protocol), class_shares and notes.
     """
     from ganzoo import files, saving, zoo
+    from ganzoo.config import LARGEST_CONFIG
     from ganzoo.metrics import evaluate as measure
     from ganzoo.sources import parse_source
 
@@ -51,8 +54,9 @@ def evaluate(
     if out is not None:
         files.write_text(out, report.to_json())
     if record:
-        folder = zoo.locate(model)
+        files_there = zoo.locate(model)
         measured = report.to_dict()["measurements"]
-        described = replace(zoo.read_config(folder), metrics=list(measured))
+        described = replace(zoo.read_config(files_there), metrics=list(measured))
+        folder = files_there.path("config.json", largest=LARGEST_CONFIG).parent
         saving.write_description(folder, described, zoo.load(model).condition)
     click.echo(report.to_json() if as_json else str(report), nl=not as_json)

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
     from ganzoo.registry import Entry
 
-DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset")
+DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "callback")
 
 
 @click.command(short_help="Show all about a model, an architecture or a loss.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(name: str, as_json: bool) -> None:
-    """Show what NAME is: a pretrained model (or local-dir:PATH), an architecture, a loss or a data set."""
+    """Show what NAME is: a pretrained model, an architecture, a loss, a data set or a callback.
+
+    A model may also be on the Hugging Face Hub, hf-hub:ORG/NAME, or in a folder, local-dir:PATH.
+    """
     facts = describe(name)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -37,7 +40,7 @@ def describe(name: str) -> dict[str, Any]:
         UnknownNameError: Nothing has this name.
         SourceError: There is no such folder.
     """
-    if ":" in name:
+    if ":" in name or "@" in name:
         return describe_model(name, {"name": name})
     for kind in DESCRIBED:
         try:
@@ -83,13 +86,12 @@ def describe_model(source: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Return what a model's config.json and files say."""
     from ganzoo import zoo
 
-    folder = zoo.locate(source)
-    config = zoo.read_config(folder)
+    files = zoo.locate(source)
+    config = zoo.read_config(files)
     for name, network in config.networks.items():
-        file = folder / network.file
         facts[name] = {
             "architecture": network.architecture,
-            "bytes": file.stat().st_size if network.file and file.exists() else 0,
+            "bytes": files.size(network.file) if network.file else 0,
             "dtype": network.dtype,
             "sha256": network.sha256,
             **({"provider": network.provider} if network.provider else {}),

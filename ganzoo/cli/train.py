@@ -15,9 +15,17 @@ SETTINGS = [
     click.option("--discriminator-learning-rate", type=float, help="The discriminator's own.  [default: the same]"),
     click.option("--discriminator-steps", type=int, help="Discriminator steps a generator step.  [default: 1]"),
     click.option("--optimizer", help="adam, adamw, sgd, rmsprop, or one of timm's.  [default: adam]"),
+    click.option(
+        "--learning-rate-decay",
+        type=click.Choice(["none", "linear", "cosine", "step", "multistep", "poly", "tanh", "wsd"]),
+        help="How the learning rate falls, from step on as in timm.  [default: none]",
+    ),
+    click.option("--learning-rate-warmup-images", type=int, help="Images over which it rises from 0.  [default: 0]"),
     click.option("--ema-half-life-images", type=int, help="Half-life of the weights' average.  [default: 10000]"),
-    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: auto]"),
-    click.option("--device", help="auto, cpu or cuda.  [default: auto]"),
+    click.option("--evaluate-every-images", type=int, help="Measure the model so often.  [default: never]"),
+    click.option("--best-by", metavar="NUMBER", help="Keep the best model by a number, such as FCD[judge-mnist]."),
+    click.option("--precision", type=click.Choice(["auto", "fp64", "fp32", "bf16", "fp16"]), help="[default: auto]"),
+    click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]"),
     click.option("--seed", type=int, help="[default: 0]"),
 ]
 
@@ -54,6 +62,14 @@ def with_settings(command: Any) -> Any:
     metavar="KEY=VALUE",
     help="A setting of the discriminator alone.",
 )
+@click.option("--dry-run", is_flag=True, help="Print the plan, parameters, memory and time, and stop.")
+@click.option(
+    "--callback",
+    "callbacks",
+    multiple=True,
+    metavar="NAME",
+    help="What to call while training, such as tensorboard or \"tensorboard(directory='logs')\"; may be repeated.",
+)
 @with_settings
 def train(
     architecture: str | None,
@@ -67,9 +83,13 @@ def train(
     assignments: tuple[str, ...],
     arguments: tuple[str, ...],
     discriminator_arguments: tuple[str, ...],
+    dry_run: bool,
+    callbacks: tuple[str, ...],
     **settings: Any,
 ) -> None:
     """Train ARCHITECTURE, or what a recipe says, and write a run's folder.
+
+    With --dry-run nothing is written: a few steps are tried, and what the run would be and take is printed.
 
     Example: ganzoo train mlp --data mnist-test --images 200000
     """
@@ -125,10 +145,14 @@ def train(
         discriminator=discriminator,
         discriminator_args=discriminator_args,
         conditional=conditional,
+        callbacks=callbacks,
         notes=notes_of(plan, asked, table.fingerprint()) if plan else {},
         **chosen,
     )
-    finish(trainer)
+    if dry_run:
+        click.echo(trainer.plan())
+    else:
+        finish(trainer)
 
 
 @click.command(short_help="Go on with a run that was stopped.")
@@ -142,14 +166,23 @@ def resume(run: Path) -> None:
 
 def finish(trainer: Any) -> None:
     """Train to the end and say where the model is."""
+    from ganzoo.training.distributed import leave
+
+    if trainer.processes.number:  # another process writes and speaks
+        trainer.fit()
+        leave()
+        return
     click.echo(
         f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}", err=True
     )
     gan, model = trainer.fit(), trainer.run.model
+    leave()
     command = {
         "vector": None,
         "image": f"ganzoo translate local-dir:{model} PICTURE --out translated",
     }.get(gan.condition.kind, f"ganzoo sample local-dir:{model} --out samples.png")
+    if trainer.evaluator and (best := trainer.evaluator.best):
+        click.echo(f"the best by {best.name}, {best.value:.4g} after {best.images} images, is in {trainer.run.best}")
     click.echo(f"the model is in {model}" + (f"; look at it with: {command}" if command else ""))
 
 

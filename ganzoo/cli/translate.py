@@ -28,7 +28,7 @@ from ganzoo.errors import InputError
     help="Draw the model's noise, the same for each picture; by default there is none.",
 )
 def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None) -> None:
-    """Translate PICTURES with MODEL, a name that `ganzoo list` shows or local-dir:PATH.
+    """Translate PICTURES with MODEL: a name that `ganzoo list` shows, hf-hub:ORG/NAME or local-dir:PATH.
 
     Example: ganzoo translate local-dir:runs/facades/model front.png --out translated
     """

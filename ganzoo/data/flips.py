@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ganzoo.data.table import Batch, Table
 from ganzoo.errors import ConfigError, InputError
+from ganzoo.shares import draw
 
 
 def check_flips(table: Table, flip: bool, shift: int) -> None:
@@ -69,8 +70,11 @@ def flip_and_shift(batch: Batch, *, flip: bool, shift: int, rng: torch.Generator
             f"a batch has shape {tuple(batch.sample.shape)}; only pictures (N, C, H, W) can be mirrored or shifted"
         )
     count = len(batch.sample)
-    mirrored = torch.rand(count, generator=rng) < 0.5 if flip else torch.zeros(count, dtype=torch.bool)
-    offsets = torch.randint(-shift, shift + 1, (2, count), generator=rng) if shift else torch.zeros(2, count).long()
+    mirrored, offsets = torch.zeros(count, dtype=torch.bool), torch.zeros(2, count).long()
+    if flip:
+        mirrored = draw(lambda n: torch.rand(n, generator=rng) < 0.5, count)
+    if shift:
+        offsets = draw(lambda n: torch.randint(-shift, shift + 1, (2, n), generator=rng), count, dim=1)
 
     def moved(pictures: Tensor) -> Tensor:
         if shift and pictures.shape[2:] != batch.sample.shape[2:]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ganzoo.data import plots
+from ganzoo.data import curves, plots, strips
 from ganzoo.data.table import HALF_BYTE, to_data
 from ganzoo.errors import InputError
 from ganzoo.files import writing
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _READABLE = 64
 
 _GREY, _RGB, _RGBA = 1, 3, 4
+
+_MARGIN, _TITLE_HEIGHT, _LINE_HEIGHT = 20, 30, 20  # of the picture of a run's progress
 
 
 def draw(samples: Tensor, *, scale: float, offset: float, columns: int | None = None) -> "Image.Image":
@@ -105,6 +107,70 @@ def picture(sample: Tensor) -> "Image.Image":
         )
     array = _pixels(sample).permute(1, 2, 0).numpy()  # (H, W, C)
     return Image.fromarray(array[:, :, 0] if len(sample) == _GREY else array)
+
+
+def progress(
+    title: str,
+    details: Sequence[str],
+    positions: plots.Floats,
+    panels: Sequence[curves.Panel],
+    pictures: "Sequence[tuple[Image.Image, str]]" = (),
+    *,
+    end: float,
+) -> "Image.Image":
+    """Draw how a run went: a heading, curves over images shown, and some of the pictures of its samples.
+
+    Args:
+        title: The heading.
+        details: Lines below it.
+        positions: (N,), how many images were shown at each of the curves' values, in order.
+        panels: The curves.
+        pictures: Pictures in order, each with the text below it; of more than six, six evenly spaced ones are shown.
+        end: Where the curves' horizontal axis ends, above 0.
+    """
+    from PIL import Image, ImageDraw
+
+    chart = curves.chart(positions, panels, end=end)
+    chosen = [pictures[i] for i in strips.evenly(len(pictures), strips.MOST)]
+    strip = strips.strip(chosen, curves.WIDTH - 2 * _MARGIN) if chosen else None
+    top = _MARGIN + _TITLE_HEIGHT + _LINE_HEIGHT * len(details)
+    below = top + chart.height + _MARGIN
+    heading = f"fixed samples, {len(chosen)} of {len(pictures)} pictures"
+    height = below + (_TITLE_HEIGHT + strip.height + _MARGIN if strip else 0)
+    image = Image.new("RGB", (curves.WIDTH, height), "white")
+    image.paste(chart, (0, top))
+    pen = ImageDraw.Draw(image)
+    pen.text((_MARGIN, _MARGIN), title, fill="black", font=curves.font(20, fine=1), anchor="la")
+    for row, line in enumerate(details):
+        at = (_MARGIN, _MARGIN + _TITLE_HEIGHT + row * _LINE_HEIGHT)
+        pen.text(at, line, fill=(60, 60, 67), font=curves.font(14, fine=1), anchor="la")
+    if strip:
+        pen.text((_MARGIN, below), heading, fill=(60, 60, 67), font=curves.font(15, fine=1), anchor="la")
+        image.paste(strip, (_MARGIN, below + _TITLE_HEIGHT))
+    return image
+
+
+def save_gif(pictures: "Sequence[tuple[Image.Image, str, float]]", path: str | os.PathLike[str]) -> int:
+    """Write pictures as an animated GIF, whole or not at all, that plays again and again.
+
+    It runs for about six seconds, and its last frame stays for two more. Of more than 120 pictures, 120 evenly spaced
+    ones are shown.
+
+    Args:
+        pictures: At least one picture, in order, each with the text below it and the length of a bar, 0 to 1.
+        path: The file.
+
+    Returns:
+        How many pictures are shown.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    first, *others = strips.frames([pictures[i] for i in strips.evenly(len(pictures), strips.FRAMES)])
+    durations = strips.durations(1 + len(others))
+    with writing(path) as temporary:
+        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
+    return 1 + len(others)
 
 
 def save_png(image: "Image.Image", path: str | os.PathLike[str]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ganzoo.errors import ConfigError, ObjectiveError
 from ganzoo.losses.term import GeneratorTerm
+from ganzoo.shares import batch_mean
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,4 @@ class FeatureMatching(GeneratorTerm):
                 f"feature_matching: layer is {self.layer}, and the discriminator has {len(features)} feature tensors; "
                 "choose another layer, counted from 0 or backwards from -1"
             )
-        feature = features[self.layer]
-        # Two means that are close would be equal in bfloat16.
-        return feature.mean(0, dtype=torch.promote_types(feature.dtype, torch.float32))
+        return batch_mean(features[self.layer])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganzoo.losses.checks import check_penalty
 from ganzoo.losses.term import Penalty, squared_gradient_norm
+from ganzoo.shares import draw
 
 # Under the square root, whose own gradient is infinite at 0. It moves a norm of 1 by 5e-13.
 EPSILON = 1e-12
@@ -32,7 +33,8 @@ class GradientPenalty(Penalty):
     ) -> Tensor:
         """Return weight times the mean squared distance of gradient norms to 1, a scalar."""
         # (N, 1, ...): one draw a sample, the same for all of its dimensions.
-        mix = torch.rand([len(real)] + [1] * (real.dim() - 1), generator=rng).to(real)
+        ones = [1] * (real.dim() - 1)
+        mix = draw(lambda n: torch.rand([n, *ones], generator=rng), len(real)).to(real)
         between = mix * real + (1.0 - mix) * fake
         norm = (squared_gradient_norm(discriminator, between) + EPSILON).sqrt()
         return self.weight * (norm - 1.0).square().mean()

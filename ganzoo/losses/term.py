@@ -110,7 +110,8 @@ class Penalty(Term):
             discriminator: Samples (N, *sample_shape) to logits, with the condition bound and autocast off.
             real: Real samples (N, *sample_shape).
             fake: Generated samples (N, *sample_shape), detached.
-            rng: Where draws come from; draw with it on the CPU and move the draw to `real.device`.
+            rng: Where draws come from; draw with it on the CPU, by `ganzoo.shares.draw`, and move the draw to
+                `real.device`.
         """
         raise NotImplementedError
 
@@ -146,7 +147,7 @@ class GeneratorTerm(Term):
         condition: Tensor | None,
         features: Callable[[Tensor], tuple[Tensor, ...]],
     ) -> Tensor:
-        """Return what the generator minimises too, a scalar.
+        """Return what the generator minimises too, a scalar: a mean over samples, or of `ganzoo.shares.batch_mean`.
 
         Args:
             fake: Generated samples (N, *sample_shape), with their graph.

@@ -95,7 +95,7 @@ def draw(model: GAN, samples: int, *, seed: int, data: Table) -> Tensor:
     chunks = model.iter_samples(samples, seed=seed, condition=condition, batch_size=BATCH_SIZE)
     drawn = torch.empty(samples, *data.sample_shape, dtype=data.samples.dtype)
     start = 0
-    with tqdm(total=samples, desc="sampling", unit=" samples", disable=None) as progress:
+    with tqdm(total=samples, desc="sampling", unit=" samples", leave=None, disable=None) as progress:
         for chunk in chunks:
             drawn[start : start + len(chunk)] = data.to_data(chunk)
             start += len(chunk)

@@ -28,7 +28,7 @@ CACHE_VERSION = 1
 
 def evaluate(
     model: GAN | str | os.PathLike[str],
-    data: Data,
+    data: Data | Reference,
     *,
     metrics: Collection[str] | None = None,
     features: str | Sequence[str] | None = None,
@@ -43,8 +43,8 @@ def evaluate(
 
     Args:
         model: The model, or what `ganzoo.load` takes.
-        data: What `open_data` takes. Its test split is the reference; its training split, if there is one, gives the
-            floor and the training pictures of memorisation.
+        data: What `open_data` takes, or what `open_reference` returned, for several evaluations. Its test split is the
+            reference; its training split, if there is one, gives the floor and the training pictures of memorisation.
         metrics: For pictures: of `frechet`, `kid`, `precision-recall`, `classes` and `memorisation`; None for all.
         features: For pictures: names of judges such as `"judge-mnist"`, or `"inception-v3-compat"`; None for both
             judges of the data, known by its name.

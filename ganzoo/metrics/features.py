@@ -49,7 +49,7 @@ class Extractor:
         Args:
             pictures: (N, C, H, W) uint8.
         """
-        batches = tqdm(torch.split(pictures, BATCH_SIZE), desc=self.name, unit=" batches", disable=None)
+        batches = tqdm(torch.split(pictures, BATCH_SIZE), desc=self.name, unit=" batches", leave=None, disable=None)
         with torch.inference_mode():
             seen = [self.network(batch) for batch in batches]
         logits = [each for _, each in seen if each is not None]

@@ -46,16 +46,18 @@ class Parts:
     test_rows: Tensor | None = None
 
 
-def open_reference(data: Data) -> Reference:
+def open_reference(data: Data | Reference) -> Reference:
     """Open the test split of data, and the training split if it has one.
 
     Args:
-        data: As `open_data` takes it; of a folder both splits are read.
+        data: As `open_data` takes it; of a folder both splits are read. What is open already is returned as it is.
 
     Raises:
         UnknownNameError: A text is neither a registered name nor a path.
         DataError: The data cannot be read.
     """
+    if isinstance(data, Reference):
+        return data
     test = open_data(data, split="test")
     note = f"{test.name} has no training split here: the floor is one half against the other, memorisation is left out"
     if not isinstance(data, str | os.PathLike):

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ganzoo.hookspecs import hookimpl
+from ganzoo.published import read_published
 
 if TYPE_CHECKING:
     from ganzoo.registry import Registry
@@ -41,6 +42,7 @@ def ganzoo_register(registry: "Registry") -> None:
         summary="any timm backbone as a discriminator",
         paper="Miyato & Koyama 2018, arXiv 1802.05637 (how it takes labels)",
     )
+    published = read_published()
     for name, architecture, data, summary in (
         ("cgan-fashion", "cgan", "Fashion-MNIST", "articles of clothing of the kind asked for, 28x28"),
         ("cgan-mnist", "cgan", "MNIST", "handwritten digits of the kind asked for, 28x28"),
@@ -51,4 +53,11 @@ def ganzoo_register(registry: "Registry") -> None:
         ("mlp-mnist", "mlp", "MNIST", "handwritten digits, 28x28"),
         ("mlp-ring", "mlp", "ring", "points around 8 places on a circle"),
     ):
-        registry.pretrained(name, f"ganzoo.pretrained:{name}", summary=summary, architecture=architecture, data=data)
+        registry.pretrained(
+            name,
+            f"ganzoo.pretrained:{name}",
+            summary=summary,
+            architecture=architecture,
+            data=data,
+            published=published.get(name),
+        )

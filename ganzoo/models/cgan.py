@@ -122,6 +122,10 @@ class CGANGenerator(Generator):
         pictures: Tensor = self.trunk(latent)
         return pictures
 
+    def fold(self) -> None:
+        """Arrange a copy for inference; see `ganzoo.inference`."""
+        self.trunk.fold()
+
 
 class CGANDiscriminator(Discriminator):
     """A `dcgan` discriminator that sees the condition as constant planes beside the picture, or by projection."""

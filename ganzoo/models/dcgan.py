@@ -18,6 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganzoo.errors import ConfigError
 from ganzoo.models.architecture import Architecture, Discriminator, Generator
 from ganzoo.models.condition import Condition, as_rows
+from ganzoo.models.folding import PlanesLast, fold_planes, fold_sequences
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 VALID_SIDES = sorted({base * 2**k for base in (4, 5, 6, 7) for k in range(1, 7) if base * 2**k <= LARGEST_SIDE})
@@ -127,6 +128,7 @@ class DCGANGenerator(Generator):
             self.hidden.extend([nn.Linear(inputs, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()])
             inputs = hidden
         self.project = nn.Linear(inputs, width * base[0] * base[1], bias=False)
+        self.planes: nn.Module = nn.Unflatten(1, self.base_shape)
         layers: list[nn.Module] = [nn.BatchNorm2d(width), nn.ReLU()]
         for _ in range(doublings - 1):
             layers += [
@@ -143,8 +145,14 @@ class DCGANGenerator(Generator):
         """Map latents (N, latent_dim) and labels (N,) to pictures (N, channels, height, width)."""
         if self.condition.kind == "label" and condition is not None:
             latent = torch.cat([latent, as_rows(condition, self.condition, latent.dtype)], dim=1)
-        pictures: Tensor = self.layers(self.project(self.hidden(latent)).unflatten(1, self.base_shape))
+        pictures: Tensor = self.layers(self.planes(self.project(self.hidden(latent))))
         return pictures
+
+    def fold(self) -> None:
+        """Arrange a copy for inference; see `ganzoo.inference`."""
+        if projected := fold_planes(self.project, self.layers[0], self.base_shape):
+            self.project, self.planes, self.layers = projected, PlanesLast(self.base_shape), self.layers[1:]
+        fold_sequences(self)
 
 
 def normalize_and_activate(channels: int, normalization: str) -> list[nn.Module]:

@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.errors import ConfigError
 from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
+from ganzoo.models.folding import fold_sequences
 
 Activation = Literal["relu", "leaky_relu", "maxout"]
 Normalization = Literal["none", "batch", "layer", "spectral"]
@@ -125,6 +126,10 @@ class MLPGenerator(Generator):
         hidden = self.layers(append_label(latent, condition, self.condition.num_classes))
         sample = self.output(hidden).unflatten(1, self.sample_shape)
         return torch.tanh(sample) if self.tanh else sample
+
+    def fold(self) -> None:
+        """Arrange a copy for inference; see `ganzoo.inference`."""
+        fold_sequences(self)
 
 
 class MLPDiscriminator(Discriminator):

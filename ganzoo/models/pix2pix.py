@@ -19,6 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganzoo.errors import ConfigError, InputError
 from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
 from ganzoo.models.dcgan import initialize, picture_arguments
+from ganzoo.models.folding import fold_sequences
 from ganzoo.models.noise import NoiseDropout
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 512  # of what the generator makes; the discriminator takes smaller pictures too
@@ -191,6 +192,10 @@ class Pix2PixGenerator(Generator):
             hidden = torch.cat([block(hidden), skip], dim=1)  # (N, C, h, w) -> (N, 2 C', 2 h, 2 w)
         pictures: Tensor = self.output(hidden)
         return pictures
+
+    def fold(self) -> None:
+        """Arrange a copy for inference; see `ganzoo.inference`."""
+        fold_sequences(self)
 
 
 class Pix2PixDiscriminator(Discriminator):

@@ -10,7 +10,6 @@ only after that, and two that verify are always kept.
 import json
 import logging
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -23,12 +22,11 @@ from torch import Tensor
 from ganzoo import files, weights
 from ganzoo.config import read_json_object
 from ganzoo.errors import CheckpointError, ConfigError, DivergenceError, OutputError, WeightsError
+from ganzoo.training.manifest import PARTS, checkpoint_names, manifest_of, verify
 
 logger = logging.getLogger("ganzoo")
 
 SCHEMA = 1
-NAME = re.compile(r"\d{9,}", re.ASCII)
-PARTS = ("state.safetensors", "state.json")
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class CheckpointStore:
             except ValueError as error:  # WeightsError is one
                 raise DivergenceError(f"no checkpoint was written at step {state.get('step')}: {error}") from error
             files.write_text(temporary / PARTS[1], text + "\n")
-            files.write_bytes(temporary / "MANIFEST.json", _manifest(temporary))
+            files.write_bytes(temporary / "MANIFEST.json", manifest_of(temporary))
             if target.exists():  # left by an earlier life of this run that got as far
                 shutil.rmtree(target)
             temporary.rename(target)
@@ -116,21 +114,14 @@ class CheckpointStore:
 
     def _verifies(self, name: str) -> bool:
         try:
-            self._verify(self.folder / name)
+            verify(self.folder / name)
         except (OSError, CheckpointError):
             return False
         return True
 
-    def _verify(self, folder: Path) -> None:
-        expected, file = _manifest(folder), folder / "MANIFEST.json"
-        if file.stat().st_size != len(expected) or file.read_bytes() != expected:
-            raise CheckpointError("its files are not those of its manifest")
-
     def names(self) -> list[str]:
         """Return the names of all checkpoints, oldest first, whether they verify or not."""
-        if not self.folder.is_dir():
-            return []
-        return sorted((path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name)), key=int)
+        return checkpoint_names(self.folder)
 
     def load_newest(self) -> Checkpoint:
         """Read the newest checkpoint that verifies, saying which newer ones do not.
@@ -150,7 +141,7 @@ class CheckpointStore:
     def _load(self, name: str) -> Checkpoint:
         folder = self.folder / name
         try:
-            self._verify(folder)
+            verify(folder)
             state = read_json_object((folder / PARTS[1]).read_bytes(), PARTS[1])
             if state.get("schema") != SCHEMA:
                 raise CheckpointError(f"it has schema {state.get('schema')!r}, and this version reads {SCHEMA}")
@@ -159,9 +150,3 @@ class CheckpointStore:
             return Checkpoint(weights.read_tensors(folder / PARTS[0]), state)
         except (OSError, ConfigError, WeightsError) as error:
             raise CheckpointError(str(error)) from error
-
-
-def _manifest(folder: Path) -> bytes:
-    """Return what MANIFEST.json says of a folder's files, byte for byte."""
-    parts = {part: {"size": (folder / part).stat().st_size, "sha256": files.sha256(folder / part)} for part in PARTS}
-    return (json.dumps(parts, indent=2) + "\n").encode()

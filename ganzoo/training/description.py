@@ -16,7 +16,16 @@ from ganzoo.training.settings import Settings
 Notes = Mapping[str, Any]  # `recipe` and `license`, where a run has them
 
 # Settings that say how a run is looked after and not what comes out.
-HOUSEKEEPING = {"log_every_images", "checkpoint_every_images", "sample_every_images", "keep_checkpoints"}
+HOUSEKEEPING = {
+    "log_every_images",
+    "checkpoint_every_images",
+    "sample_every_images",
+    "evaluate_every_images",
+    "evaluate_samples",
+    "best_by",
+    "keep_checkpoints",
+    "process_timeout_seconds",
+}
 
 
 def describe_run(
@@ -71,7 +80,14 @@ def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_model(
-    gan: GAN, objective: Objective, table: Table, settings: Settings, notes: Notes, images: int, seconds: float
+    gan: GAN,
+    objective: Objective,
+    table: Table,
+    settings: Settings,
+    notes: Notes,
+    images: int,
+    seconds: float,
+    processes: int = 1,
 ) -> ModelConfig:
     """Return the config of the trained model: its networks, what its samples mean, and how it was trained.
 
@@ -83,6 +99,7 @@ def describe_model(
         notes: `recipe` and `license`, where the run has them.
         images: How many images the discriminator was shown as real.
         seconds: How long that took.
+        processes: How many shared each batch.
     """
     sampling = SamplingConfig(
         sample_shape=table.sample_shape,
@@ -99,6 +116,7 @@ def describe_model(
         "images_shown": images,
         "seconds": round(seconds),
         "threads": torch.get_num_threads(),
+        **({"processes": processes} if processes > 1 else {}),
         **{key: value for key, value in settings.to_dict().items() if key not in HOUSEKEEPING},
     }
     license_ = dict(notes.get("license", {}))

@@ -11,10 +11,10 @@ from ganzoo.building import check_settings
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, given
 from ganzoo.gan import GAN
+from ganzoo.inference import evaluating
 from ganzoo.losses.objective import Objective
 from ganzoo.models.architecture import call_features
 from ganzoo.models.condition import Condition, condition_of
-from ganzoo.sampling import evaluating
 
 
 def check_arguments(model: object, arguments: object, conditional: object, run: object) -> None:
@@ -40,6 +40,40 @@ def check_arguments(model: object, arguments: object, conditional: object, run: 
         raise InputError(f"conditional is {given(conditional)}; it takes True, False or None")
     if not isinstance(run, str | os.PathLike | None):
         raise InputError(f"run is {given(run)}; it takes the path of a folder, or None to write nothing")
+
+
+def fit_gan(
+    model: GAN | str,
+    table: Table,
+    arguments: Mapping[str, Any] | None,
+    others: Mapping[str, Any],
+    *,
+    conditional: bool | None,
+    seed: int,
+) -> GAN:
+    """Return the GAN that a run trains: the one that was given, or an architecture fitted to the data.
+
+    Args:
+        model: A GAN, or the name of an architecture.
+        table: The data.
+        arguments: Settings of the architecture by name, or None.
+        others: `discriminator`, an architecture's name or None, and `discriminator_args`.
+        conditional: As `create_gan` takes it.
+        seed: The run's seed.
+
+    Raises:
+        InputError: Arguments are given with a GAN that is built already; or as `create_gan`, like the others.
+        UnknownNameError: No architecture has this name.
+        ConfigError: A setting is refused, or such samples cannot be made.
+    """
+    if isinstance(model, str):
+        further = others if any(value is not None and value != {} for value in others.values()) else {}
+        return create_gan(model, table, {**(arguments or {}), **further}, conditional=conditional, seed=seed)
+    if conditional or arguments or any(others.values()):
+        raise InputError(
+            "conditional, model_args and discriminator fit a named architecture to the data; a GAN is what it is"
+        )
+    return model
 
 
 def create_gan(

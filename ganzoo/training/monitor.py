@@ -1,13 +1,16 @@
 """What a run says of itself, and the watch over values that are not finite."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from ganzoo.errors import DivergenceError
+from ganzoo.training.settings import Settings
 
 REMEDIES = "try a smaller learning_rate, a penalty such as + r1(gamma=1), or precision='fp32'"
 
@@ -61,11 +64,23 @@ class Monitor:
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """Return the Euclidean norm of all gradients together, a scalar."""
-    return torch.nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None)
+    return total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+
+def total_norm(tensors: list[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all tensors together, a scalar, bit for bit as `torch.nn.utils.get_total_norm`.
+
+    Which takes as long to look at the tensors as they take to be summed, where networks are small.
+    """
+    if len({(tensor.device, tensor.dtype, tensor.layout) for tensor in tensors}) != 1 or tensors[0].is_sparse:
+        return torch.nn.utils.get_total_norm(tensors)
+    with torch.no_grad():
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return norm
 
 
 def check_finite(
-    step: int, role: str, loss: Tensor, norm: Tensor, statistics: Iterable[Tensor], networks: Mapping[str, nn.Module]
+    step: int, role: str, loss: Tensor, norm: Tensor, statistics: list[Tensor], networks: Mapping[str, nn.Module]
 ) -> None:
     """Stop training whose loss, gradient or statistics are not finite.
 
@@ -80,7 +95,10 @@ def check_finite(
     Raises:
         DivergenceError: The message names step, tensor and what to try.
     """
-    if not bool(torch.isfinite(loss.detach() + norm + torch.nn.utils.get_total_norm(statistics))):
+    watched = loss.detach() + norm
+    if statistics:
+        watched = watched + total_norm(statistics)
+    if not math.isfinite(watched.item()):
         scalar = "gradient norm" if bool(loss.isfinite()) else "loss"
         culprit = first_not_finite(networks) or f"the {role}'s {scalar}"
         raise DivergenceError(f"training diverged at step {step + 1}: {culprit} is not finite; {REMEDIES}")
@@ -107,3 +125,15 @@ def first_not_finite(networks: Mapping[str, nn.Module]) -> str:
             if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
                 return f"the gradient of {name}.{key}"
     return ""
+
+
+def progress_bar(settings: Settings, images: int, *, is_shown: bool) -> "tqdm[Any]":
+    """Return a progress bar for a run that has shown so many images, which is silent unless on a terminal."""
+    return tqdm(
+        total=settings.steps * settings.images_per_step,
+        initial=images,
+        unit=" images",
+        unit_scale=True,
+        disable=None if is_shown else True,  # None: silent unless on a terminal
+        dynamic_ncols=True,
+    )

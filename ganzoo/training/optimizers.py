@@ -74,17 +74,3 @@ def _check_unused(settings: Settings, *names: str) -> None:
                 f"training: {name} is {value}, and the optimizer {settings.optimizer!r} has no use for it; "
                 "leave it out, or use adam"
             )
-
-
-def decay_factor(kind: str, progress: float) -> float:
-    """Return what the learning rate is multiplied by after a part of the budget.
-
-    Args:
-        kind: `"none"`, `"linear"` or `"cosine"`.
-        progress: The part of the budget used up, in [0, 1].
-    """
-    if kind == "linear":
-        return 1.0 - progress
-    if kind == "cosine":
-        return 0.5 * (1.0 + float(torch.cos(torch.tensor(torch.pi * progress))))
-    return 1.0

@@ -13,6 +13,7 @@ from ganzoo import weights
 from ganzoo.config import build_config
 from ganzoo.errors import CheckpointError, RunError, WeightsError
 from ganzoo.training.checkpoints import Checkpoint
+from ganzoo.training.description import HOUSEKEEPING
 from ganzoo.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ganzoo")
 
 # What may be edited in config.toml between two lives of a run: it changes nothing that was computed.
-FREE = {"ganzoo", "training.images", "training.keep_checkpoints", "training.weights_dtype"} | {
-    f"training.{what}_every_images" for what in ("log", "checkpoint", "sample")
+FREE = {"ganzoo", "training.images", "training.weights_dtype", "callbacks", "callbacks_from_python"} | {
+    f"training.{name}" for name in HOUSEKEEPING - {"best_by", "evaluate_samples"}
 }
 
 
@@ -34,9 +35,12 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
     numbers: dict[str, Any] = {}
     groups: dict[str, Any] = {}
     parts: dict[str, dict[str, float]] = {}
+    scalers: dict[str, dict[str, Any]] = {}
     for player in (trainer.discriminator, trainer.generator):
         groups[player.role] = _group_counters(player.optimizer)
         parts[player.role] = {name: float(value) for name, value in player.parts.items()}
+        if player.scaler is not None:
+            scalers[player.role] = player.scaler.state_dict()
         for parameter, values in player.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 place = f"optimizer.{player.role}.{parameter}.{key}"
@@ -52,7 +56,10 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
         "losses": parts,
-        "environment": environment(),
+        "best": {} if trainer.evaluator is None else trainer.evaluator.state_dict(),
+        "callbacks": trainer.callbacks.state_dict(),
+        **({"scalers": scalers} if scalers else {}),
+        "environment": environment(trainer.processes.count),
         "config": trainer.config(),
     }
     return tensors, state
@@ -81,8 +88,13 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
             parts = state.get("losses", {}).get(player.role, {})
             player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
+            if player.scaler is not None:
+                player.scaler.load_state_dict(state["scalers"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
+        if trainer.evaluator:
+            trainer.evaluator.load_state_dict(state.get("best", {}))
+        trainer.callbacks.load_state_dict(state.get("callbacks", {}))
     except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error
     return step
@@ -121,11 +133,12 @@ def _restore_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def environment() -> dict[str, Any]:
+def environment(processes: int) -> dict[str, Any]:
     """Return what results may depend on besides the config."""
     return {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "processor": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
     }
@@ -137,7 +150,7 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     Args:
         config: The content of config.toml.
         run: The run's folder, for messages.
-        given: `data`, `objective`, `model` and `step` as the caller gave them, or None.
+        given: `data`, `objective`, `model`, `step` and `callbacks` as the caller gave them, or None.
 
     Raises:
         RunError: The config lacks something, or what came from Python is not given again; the message names it.
@@ -156,6 +169,9 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     build_config(Settings, settings, "training")
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
     chosen["step"] = given["step"]
+    chosen["callbacks"] = given.get("callbacks")
+    if chosen["callbacks"] is None and "callbacks_from_python" not in config:
+        chosen["callbacks"] = config.get("callbacks", [])
     missing = [name for name, value in chosen.items() if value is None and (name != "step" or name in config)]
     if missing:
         again = ", ".join(f"{name}=..." for name in missing)
@@ -192,7 +208,9 @@ def _check_types(objective: object, model: Mapping[str, Any], data: Mapping[str,
             raise RunError(f"cannot go on with {str(run)!r}: {place} is {value!r}; undo the change, or start a new run")
 
 
-def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path) -> None:
+def check_unchanged(
+    state: Mapping[str, Any], asked: Mapping[str, Any], config: Mapping[str, Any], run: Path, processes: int = 1
+) -> None:
     """Refuse to go on with a changed run, and warn of what else is different.
 
     Args:
@@ -200,6 +218,7 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
         asked: The content of config.toml.
         config: The run's config as it is now, computed from what config.toml names.
         run: The run's folder, for messages.
+        processes: How many processes go on with it.
 
     Raises:
         RunError: Objective, data, model or a setting is not that of the checkpoint; the message names each.
@@ -207,16 +226,28 @@ def check_unchanged(state: Mapping[str, Any], asked: Mapping[str, Any], config: 
     before = _flat(state.get("config", {}))
     changed: dict[str, Any] = {}
     for now in (_flat(asked), _flat(config)):
-        changed |= {key: now.get(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)}
+        keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
+        changed |= {key: now.get(key) for key in keys if key in before or not _is_new_default(key, now[key])}
     refused = [key for key in changed if key not in FREE]
     if refused:
         what = "; ".join(f"{key} was {before.get(key)!r} and is {changed[key]!r}" for key in refused[:5])
         raise RunError(f"cannot go on with {str(run)!r}: {what}; undo the change, or start a new run")
     for key, value in changed.items():
         logger.warning("%s was %r and is %r; going on with the new value", key, before.get(key), value)
-    for key, value in environment().items():
-        if (earlier := state.get("environment", {}).get(key)) != value:
-            logger.warning("%s was %s and is %s; results may differ in the last digits", key, earlier, value)
+    environment_before = {"processes": 1, **state.get("environment", {})}
+    for key, value in environment(processes).items():
+        if (earlier := environment_before.get(key)) != value:
+            digits = "in the last digits"
+            if key == "processes":
+                digits += ", and by more with dropout, or with batch norm without synchronize_batch_norm"
+            logger.warning("%s was %s and is %s; results may differ %s", key, earlier, value, digits)
+
+
+def _is_new_default(key: str, value: object) -> bool:
+    """Tell whether a setting that a run's version of ganzoo did not have yet has its default."""
+    section, _, name = key.partition(".")
+    default = getattr(Settings, name, None)
+    return section == "training" and value == (list(default) if isinstance(default, tuple) else default)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,11 +5,12 @@ import fcntl
 import json
 import re
 import shutil
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import tomli_w
 
@@ -17,6 +18,7 @@ from ganzoo import files
 from ganzoo.errors import OutputError, RunError
 
 TEMPORARY = re.compile(r".+\.tmp-(\d+)-[0-9a-f]+", re.ASCII)  # as checkpoints and ganzoo.files name what is unfinished
+GLANCE = 0.2  # seconds; one who only looks whether a run is locked is gone by then
 
 
 class RunFolder:
@@ -49,6 +51,11 @@ class RunFolder:
     def model(self) -> Path:
         """The finished model, as `load` takes it."""
         return self.path / "model"
+
+    @property
+    def best(self) -> Path:
+        """The best model so far, as `load` takes it, where the run has `best_by`."""
+        return self.path / "best"
 
     def sample_file(self, images: int) -> Path:
         """Return where the picture of samples after so many images goes."""
@@ -109,13 +116,21 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"cannot write in {str(self.path)!r}: {error.strerror}; choose another folder") from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(
-                    f"another process trains in {str(self.path)!r}; wait for it or choose another folder"
-                ) from error
+            if not _acquire(lock, fcntl.LOCK_EX, GLANCE):
+                raise RunError(f"another process trains in {str(self.path)!r}; wait for it or choose another folder")
             yield
+
+    def is_locked(self) -> bool:
+        """Tell whether a process trains in this folder; false too where that cannot be found out.
+
+        A shared lock is asked for and given back at once. It never takes a trainer's, and a trainer that starts at this
+        very moment waits for it.
+        """
+        try:
+            with (self.path / ".lock").open("rb") as lock:
+                return not _acquire(lock, fcntl.LOCK_SH, 0.0)
+        except OSError:
+            return False
 
     def log(self, values: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl, whole or not at all.
@@ -135,6 +150,20 @@ class RunFolder:
         if self.metrics_file.exists():
             lines = self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             files.write_text(self.metrics_file, "".join(line for line in lines if _is_until(line, images)))
+
+
+def _acquire(file: IO[Any], kind: int, seconds: float) -> bool:
+    """Try for so long to lock a file until it is closed; tell whether that worked."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(GLANCE / 10)
+        else:
+            return True
 
 
 def _is_until(line: str, images: int) -> bool:

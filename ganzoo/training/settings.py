@@ -1,13 +1,15 @@
 """The settings of a run, checked once, and as they are written to config.toml."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
 
 from ganzoo.errors import ConfigError
+from ganzoo.training.schedules import check_schedule
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp64", "fp32", "bf16", "fp16"]
+Decay = Literal["none", "linear", "cosine", "step", "multistep", "poly", "tanh", "wsd"]  # from step on as timm does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,11 @@ class Settings:
     discriminator_learning_rate: float = 0.0  # 0: as the generator's
     beta1: float = 0.5  # of optimizers that take it, also timm's; 0 is usual with r1
     beta2: float = 0.999  # likewise
-    learning_rate_decay: Literal["none", "linear", "cosine"] = "none"  # to 0 at the last image
+    learning_rate_decay: Decay = "none"  # linear, cosine, poly, tanh and wsd go to 0 at the last image
+    learning_rate_warmup_images: int = 0  # rise from 0 over so many images, which are a part of the budget
+    learning_rate_decay_images: int = 0  # step: from one step down to the next; wsd: the last part, 0: a fifth
+    learning_rate_decay_rate: float = 0.1  # step and multistep: the factor of a step down; poly: the power
+    learning_rate_milestones: tuple[int, ...] = ()  # multistep: after how many images to step down
     ema_half_life_images: int = 10_000
     reuse_fakes: bool = True  # the generator learns from the fakes the discriminator has just seen
     discriminator_weight: float = 1.0
@@ -33,9 +39,15 @@ class Settings:
     log_every_images: int = 0  # 0: a hundredth of the budget
     checkpoint_every_images: int = 0  # 0: a tenth of the budget
     sample_every_images: int = 0  # 0: a tenth of the budget
+    evaluate_every_images: int = 0  # 0: never; with best_by a tenth of the budget
+    evaluate_samples: int = 0  # how many are drawn to evaluate; 0: as `ganzoo.evaluate` does
+    best_by: str = ""  # keep the model that is best by this number of `ganzoo.evaluate`, such as "FCD[judge-mnist]"
     keep_checkpoints: int = 2
     device: str = "auto"  # auto: the first CUDA card, else the processor
     weights_dtype: Literal["float32", "float16"] = "float32"  # how the finished model is stored
+    compile: bool = False  # run forward passes through torch.compile
+    synchronize_batch_norm: bool = False  # normalize by the whole batch where several processes share it
+    process_timeout_seconds: int = 300  # how long one process waits for another
 
     def __post_init__(self) -> None:
         least = {
@@ -43,12 +55,17 @@ class Settings:
             "batch_size": 1,
             "discriminator_steps": 1,
             "seed": 0,
+            "learning_rate_warmup_images": 0,
+            "learning_rate_decay_images": 0,
             "ema_half_life_images": 0,
             "shift": 0,
             "log_every_images": 0,
             "checkpoint_every_images": 0,
             "sample_every_images": 0,
+            "evaluate_every_images": 0,
+            "evaluate_samples": 0,
             "keep_checkpoints": 2,
+            "process_timeout_seconds": 1,
         }
         for name, low in least.items():
             if getattr(self, name) < low:
@@ -63,6 +80,10 @@ class Settings:
             )
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")
+        check_schedule(self)
+
+        if self.compile and self.synchronize_batch_norm:
+            raise ConfigError("training: compile and synchronize_batch_norm do not go together; leave out one of them")
 
     @property
     def images_per_step(self) -> int:
@@ -82,10 +103,14 @@ class Settings:
         """Return the settings with nothing left to choose: device, precision and intervals.
 
         Raises:
-            ConfigError: There is no such device.
+            ConfigError: There is no such device, or it does not have this precision.
         """
         device = find_device(self.device)
         precision = automatic_precision(device) if self.precision == "auto" else self.precision
+        if precision == "fp64" and device.type == "mps":
+            raise ConfigError(
+                "training: precision is 'fp64', which mps does not have; it takes fp32, bf16 or fp16 there"
+            )
         return replace(
             self,
             device=str(device),
@@ -94,11 +119,16 @@ class Settings:
             log_every_images=self.log_every_images or max(1, self.images // 100),
             checkpoint_every_images=self.checkpoint_every_images or max(1, self.images // 10),
             sample_every_images=self.sample_every_images or max(1, self.images // 10),
+            evaluate_every_images=self.evaluate_every_images or (max(1, self.images // 10) if self.best_by else 0),
         )
 
+    def differing(self, asked: "Settings") -> tuple[str, ...]:
+        """Return the names of the settings that are not as they were asked for, such as a `precision` of `"auto"`."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) != getattr(asked, field.name))
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values."""
-        return asdict(self)
+        """Return the settings as plain values, as they come back from JSON and TOML."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def find_device(name: str) -> torch.device:
@@ -114,7 +144,7 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"training: device is {name!r}, and there is none here; it takes auto, cpu or cuda"
+            f"training: device is {name!r}, and there is none here; it takes auto, cpu, cuda or mps"
         ) from error
     return device
 

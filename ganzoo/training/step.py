@@ -1,7 +1,7 @@
 """What one training step computes: the contract, and the default two-player step."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,8 @@ from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective, name_of
 from ganzoo.models.architecture import call, call_features
 from ganzoo.randomness import generator as seeded_generator
+from ganzoo.shares import draw, gather
+from ganzoo.training.precision import autocasting, uncompiled, weight_dtype
 from ganzoo.training.settings import Settings
 
 Losses = dict[str, Tensor]  # scalars that add up to what a network minimises, by name
@@ -58,7 +60,7 @@ class AdversarialStep:
         self.latent_dim = gan.latent_dim
         self.objective = objective
         self.settings = settings
-        self.device = gan.device
+        self.device, self.dtype = gan.device, weight_dtype(settings.precision)
         self.statistics: dict[str, Tensor] = {}
         self._reuse = settings.reuse_fakes and settings.discriminator_steps == 1
         self._fake: Tensor | None = None
@@ -80,8 +82,9 @@ class AdversarialStep:
             with torch.no_grad(), frozen_statistics(self.generator):
                 fake = self._generate(batch)
         fake = fake.detach()
-        real_logits = self._discriminate(batch.sample, batch.condition)
-        fake_logits = self._discriminate(fake, batch.condition)
+        # Of all processes together, which the loss may average over or compare.
+        real_logits = gather(self._discriminate(batch.sample, batch.condition), is_shared=True)
+        fake_logits = gather(self._discriminate(fake, batch.condition), is_shared=True)
         loss = self.objective.adversarial
         if trick := self.objective.label_trick:
             shape = torch.Size([len(real_logits)] + [1] * (real_logits.dim() - 1))
@@ -105,8 +108,8 @@ class AdversarialStep:
             def plain(samples: Tensor) -> Tensor:
                 return call(self.discriminator, samples, batch.condition)
 
-            with frozen_statistics(self.discriminator):
-                value = term.penalty(plain, batch.sample, fake.float(), self._rng(f"penalty {number}"))
+            with frozen_statistics(self.discriminator), uncompiled(is_asked=self.settings.compile):
+                value = term.penalty(plain, batch.sample, fake.to(self.dtype), self._rng(f"penalty {number}"))
             losses[name] = weight * term.every * value
         return losses
 
@@ -115,13 +118,13 @@ class AdversarialStep:
         fake = self._generate(batch) if self._fake is None else self._fake
         loss = self.objective.adversarial
         with frozen_statistics(self.discriminator):
-            fake_logits = self._discriminate(fake, batch.condition)
+            fake_logits = gather(self._discriminate(fake, batch.condition), is_shared=True)
             real_logits = None
             if loss.generator_needs_real:
                 with torch.no_grad():
-                    real_logits = self._discriminate(batch.sample, batch.condition)
+                    real_logits = gather(self._discriminate(batch.sample, batch.condition), is_shared=True)
             losses = {self._loss_name: self.objective.adversarial_weight * loss.generator(fake_logits, real_logits)}
-            losses |= self._generator_terms(batch, fake.float())
+            losses |= self._generator_terms(batch, fake.to(self.dtype))
         self._fake = None
         return losses
 
@@ -129,7 +132,7 @@ class AdversarialStep:
         def features(samples: Tensor) -> tuple[Tensor, ...]:
             with self._autocast():
                 found = call_features(self.discriminator, samples, batch.condition)
-            return tuple(feature.float() for feature in found)
+            return tuple(feature.to(self.dtype) for feature in found)
 
         terms = zip(self._term_names, self.objective.generator_terms, strict=True)
         return {
@@ -152,23 +155,22 @@ class AdversarialStep:
     def _generate(self, batch: Batch) -> Tensor:
         latents = None
         if self.latent_dim:
-            drawn = torch.randn(len(batch.sample), self.latent_dim, generator=self._rng("latents"))
-            latents = drawn.to(self.device, non_blocking=True)
+            rng = self._rng("latents")
+            drawn = draw(lambda n: torch.randn(n, self.latent_dim, generator=rng), len(batch.sample))
+            latents = drawn.to(self.device, self.dtype, non_blocking=True)
         with self._autocast():
             return call(self.generator, latents, batch.condition)
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         with self._autocast():
             # Real samples come in float32, and fakes from autocast; the discriminator shall see no difference.
-            logits = call(self.discriminator, samples.float(), condition)
-        return logits.float()
+            logits = call(self.discriminator, samples.to(self.dtype), condition)
+        return logits.to(self.dtype)
 
     def _autocast(self) -> Any:
         # Entered for each forward and never around an optimizer step: autocast keeps its casts of weights until it is
         # left, so one context around a step would train the generator against the discriminator's old weights.
-        if self.settings.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return autocasting(self.settings.precision, self.device)
 
 
 def names_of_losses(objective: Objective) -> list[str]:
@@ -189,8 +191,9 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
     Batch norm still normalizes by the batch; its running mean and variance, and spectral norm's power iteration, stay.
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    spectral = [module for module in network.modules() if isinstance(module, _SpectralNorm) and module.training]
+    modules = list(network.modules())
+    norms = [module for module in modules if isinstance(module, _BatchNorm) and module.track_running_stats]
+    spectral = [module for module in modules if isinstance(module, _SpectralNorm) and module.training]
     for norm in norms:
         norm.track_running_stats = False
     for parametrization in spectral:

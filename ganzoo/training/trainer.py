@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -13,28 +13,35 @@ from tqdm import tqdm
 
 from ganzoo import randomness
 from ganzoo.config import build_config
-from ganzoo.data.flips import check_flips, flip_and_shift
+from ganzoo.data.flips import check_flips
 from ganzoo.data.loading import Data, open_data
-from ganzoo.errors import InputError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
 from ganzoo.losses.term import Term
 from ganzoo.models.architecture import weights_coming
+from ganzoo.shares import sharing
 from ganzoo.training import resuming
+from ganzoo.training.batch_norm import synchronizing
+from ganzoo.training.batches import Batches
+from ganzoo.training.callbacks import Callback
+from ganzoo.training.calling import Callbacks
 from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
+from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
-from ganzoo.training.fitting import check_arguments, check_features, check_fit, create_gan
+from ganzoo.training.evaluating import Evaluator
+from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan
 from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
-from ganzoo.training.monitor import Monitor, check_networks
-from ganzoo.training.optimizers import decay_factor
-from ganzoo.training.order import DataOrder
+from ganzoo.training.monitor import Monitor, check_networks, progress_bar
+from ganzoo.training.plan import Plan, plan_run
 from ganzoo.training.player import Player
+from ganzoo.training.precision import compiling
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
+from ganzoo.training.schedules import Schedule
 from ganzoo.training.settings import Settings
 from ganzoo.training.step import AdversarialStep, TrainingStep, train_mode
 
@@ -65,6 +72,7 @@ class Trainer:
         discriminator_args: Mapping[str, Any] | None = None,
         conditional: bool | None = None,
         step: TrainingStep | None = None,
+        callbacks: Sequence[Callback | str] = (),
         progress: bool = True,
         notes: Mapping[str, Any] | None = None,
         **settings: Any,
@@ -85,63 +93,72 @@ class Trainer:
             conditional: Condition the networks on the data's labels, vectors or paired sources, where `model` is a
                 name; None does so only if the generator cannot do without.
             step: What a step computes; by default the two-player step.
+            callbacks: What to call while training: names such as `"tensorboard"`, and `ganzoo.Callback` objects.
             progress: Show a progress bar on a terminal.
             notes: What else config.toml and the model card shall say: `recipe`, `license`.
             settings: Everything else in `ganzoo.training.settings.Settings`, such as `batch_size` and `learning_rate`.
 
         Raises:
-            ConfigError: A setting is unknown or out of range, or data and model have different shapes.
+            ConfigError: A setting or an argument of a callback is unknown or out of range, or data and model have
+                different shapes.
             DataError: The data cannot be read.
             InputError: A condition is asked for or needed, and the data has none; or `conditional` or settings are
-                given with a GAN that is built already.
+                given with a GAN that is built already; or `best_by` does not fit the data, or needs a run's folder.
+            MissingExtraError: A callback or an evaluation needs a package that is not installed.
+            UnknownNameError: No architecture, callback, data set or number has a name that was given.
             ObjectiveError: The objective cannot be read, or does not go with model and data.
+            ProcessesError: The other processes that `torchrun` tells of did not come.
         """
         check_arguments(model, model_args, conditional, run)
-        self.settings = build_config(Settings, {"images": images, **settings}, "training").resolved()
+        asked = build_config(Settings, {"images": images, **settings}, "training")
+        self.settings = asked.resolved()
+        self.chosen = self.settings.differing(asked)
+        self.processes = Processes.join(self.settings)
         self.table = open_data(data, split=split, value_range=value_range)
         self.split = split
         self.objective = read_objective(objective)
         self._is_named = isinstance(model, str)
-        if isinstance(model, str):
-            arguments = dict(model_args or {})
-            if discriminator is not None or discriminator_args:
-                arguments |= {"discriminator": discriminator, "discriminator_args": discriminator_args}
-            model = create_gan(model, self.table, arguments, conditional=conditional, seed=self.settings.seed)
-        elif conditional or model_args or discriminator or discriminator_args:
-            raise InputError(
-                "conditional, model_args and discriminator fit a named architecture to the data; a GAN is what it is"
-            )
-        check_fit(model, self.table, has_own_step=step is not None)
+        others = {"discriminator": discriminator, "discriminator_args": discriminator_args}
+        self.gan = fit_gan(model, self.table, model_args, others, conditional=conditional, seed=self.settings.seed)
+        check_fit(self.gan, self.table, has_own_step=step is not None)
         check_flips(self.table, self.settings.flip, self.settings.shift)
-        self.gan = model
         self._probe = Probe(self.table, self.gan.condition)
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
-        check_features(model, self.objective, self.table)
+        check_features(self.gan, self.objective, self.table)
         self.notes = dict(notes or {})
-        self.run = None if run is None else RunFolder(Path(run).expanduser())
+        # Process 0 alone writes.
+        self.run = None if run is None or self.processes.number else RunFolder(Path(run).expanduser())
         pictures = len(self.gan.sample_shape) == 3 and self.settings.batch_size >= CHANNELS_LAST_FROM
-        self._memory_format = torch.channels_last if pictures else torch.contiguous_format
-        self.gan.to(self.settings.device).to(memory_format=self._memory_format)
+        memory_format = torch.channels_last if pictures else torch.contiguous_format
+        self.gan.to(self.settings.device).to(memory_format=memory_format)
+        if self.settings.precision == "fp64":
+            self.gan.double()
+        self.processes.share_weights(dict(self.gan.networks.items()))
         self.step: TrainingStep = step or AdversarialStep(self.gan, self.objective, self.settings)
         rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
-        self.discriminator = Player("discriminator", dict(self.gan.networks.items()), self.settings, other_rate)
-        self.generator = Player("generator", dict(self.gan.networks.items()), self.settings, rate)
+        everyone = dict(self.gan.networks.items())
+        self.discriminator = Player("discriminator", everyone, self.settings, other_rate, self.processes)
+        self.generator = Player("generator", everyone, self.settings, rate, self.processes)
+        batch, half_life = self.settings.images_per_step, self.settings.ema_half_life_images
         self.averages = {
-            name: ExponentialMovingAverage(
-                network,
-                batch_images=self.settings.images_per_step,
-                half_life_images=self.settings.ema_half_life_images,
-            )
+            name: ExponentialMovingAverage(network, batch_images=batch, half_life_images=half_life)
             for name, network in self.generator.networks.items()
         }
-        self._order = DataOrder(len(self.table), self.settings.batch_size, self.settings.seed)
+        self._batches = Batches(self.table, self.settings, memory_format)
         self.monitor = Monitor()
         self._health = Health(self.table)
-        self._recorder = Recorder(self.run, self.settings.keep_checkpoints)
+        self._schedule = Schedule(self.settings)
+        self.callbacks = Callbacks(callbacks, is_active=not self.processes.number)
+        self._recorder = Recorder(self.run, self.settings.keep_checkpoints, self.callbacks)
+        self.evaluator = (
+            Evaluator(self.settings, self.table, self.gan, self._recorder, self._probe)
+            if self.settings.evaluate_every_images and not self.processes.number
+            else None
+        )
         self._interrupts = Interrupts()
-        self._progress = progress
+        self._progress = progress and not self.processes.number
         self._is_resumed = False
         self._index = 0  # the number of the next step
         self._saved_index = -1
@@ -160,50 +177,67 @@ class Trainer:
             The trained GAN in eval mode: averaged generator, discriminator as it is.
 
         Raises:
+            CallbackError: A callback failed; the message names it.
             DivergenceError: A loss, gradient, weight or statistic is not finite.
+            InputError: The samples are too few to evaluate; this shows before the first step.
             RunError: The run's folder holds a run already, or another process trains in it.
             OutputError: The last state could not be saved.
+            ProcessesError: Another of the processes that train together failed or is gone.
             KeyboardInterrupt: After SIGINT, once the checkpoint is written.
             SystemExit: Likewise after SIGTERM (code 143) and SIGUSR1 (code 0).
         """
         with ExitStack() as stack:
-            if self.run:
-                stack.enter_context(self.run.locked())
             stack.enter_context(self._interrupts.listening())
-            if self.run:
-                self._open(self.run)
-            bar = stack.enter_context(self._bar())
+            with self.processes.holding():
+                if self.run:
+                    stack.enter_context(self.run.locked())
+                    self._open(self.run)
+            bar = stack.enter_context(progress_bar(self.settings, self.images, is_shown=self._progress))
             cards = [self.gan.device] if self.gan.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(cards))  # each step seeds the global generators
-            for network in self.gan.networks.values():
+            with self.processes.holding():
+                stack.enter_context(self.callbacks.running(self))
+                self._begin()
+            networks = list(self.gan.networks.values())
+            for network in networks:
                 train_mode(network)
+            stack.enter_context(self.processes.translating())
+            stack.enter_context(sharing(self.processes.share))
+            stack.enter_context(synchronizing(networks, is_asked=self.settings.synchronize_batch_norm))
+            stack.enter_context(compiling(networks, is_asked=self.settings.compile))
+            self.processes.check_same(lambda: {**self.config(), "number of steps": self._index})
             self.monitor.start(self.images)
-            while self._index < self.settings.steps and self._interrupts.received is None:
+            while not self._is_stopped() and self._index < self.settings.steps:
                 self._train_step()
                 bar.update(self.settings.images_per_step)
-                self._record(bar)
-            check_networks(self._index, dict(self.result().networks.items()))
-            self._save()
-            is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
-            if is_saved_for_others and self._interrupts.received is None:
-                result = self.result()
-                picture = self._probe.picture(result, seed=0)
-                self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
+                with self.processes.holding():
+                    for call in self.callbacks.on_step:
+                        call(self.images)
+                    self._record(bar)
+            with self.processes.holding():
+                self._finish()
+            self.processes.agree(None)  # nobody leaves before all files are written
             if self._interrupts.received is not None:
                 if self.run:
                     logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
                 self._interrupts.leave()
         return self.result().eval()
 
-    def _bar(self) -> "tqdm[Any]":
-        return tqdm(
-            total=self.settings.steps * self.settings.images_per_step,
-            initial=self.images,
-            unit=" images",
-            unit_scale=True,
-            disable=None if self._progress else True,  # None: silent unless on a terminal
-            dynamic_ncols=True,
-        )
+    def _is_stopped(self) -> bool:
+        """Tell whether a signal was received, by any process."""
+        agreed = self.processes.agree(self._interrupts.received)
+        if agreed is not None:  # else one that was received since counts for the next step
+            self._interrupts.received = agreed
+        return agreed is not None
+
+    def _finish(self) -> None:
+        check_networks(self._index, dict(self.result().networks.items()))
+        self._save()
+        is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
+        if self.run and is_saved_for_others and self._interrupts.received is None:
+            result = self.result()
+            picture = self._probe.picture(result, seed=0)
+            self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
 
     def _open(self, run: RunFolder) -> None:
         run.sweep()
@@ -212,24 +246,31 @@ class Trainer:
             CheckpointStore(run.checkpoints, self.settings.keep_checkpoints).point_to(self.images)
             return
         run.check_free()
+        run.cut_log(-1)  # of a start that was cut short
+
+    def _begin(self) -> None:
+        """Look at the networks before the first step, and make the run's folder one that can be resumed."""
+        if self._is_resumed:
+            if self.evaluator:
+                self.evaluator.mend(self.result(), self.images)
+            return
+        self._evaluate()  # the first of all: what cannot be evaluated shows while there is nothing to resume
         self._save()
-        run.create(self.config())
+        if self.run:
+            self.run.create(self.config())
         self._draw()
 
     def _train_step(self) -> None:
         settings, index = self.settings, self._index
         # Dropout draws from it. torch.manual_seed would spend 0.2 ms on noting the stack for devices it has not met.
         every_generator = torch.default_generator if settings.device == "cpu" else torch
-        every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global"))
+        shared = [self.processes.number] if self.processes.number else []
+        every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global", *shared))
         self.step.begin(index)
-        decay = decay_factor(settings.learning_rate_decay, index / settings.steps)
+        decay = self._schedule.factor(index)
         check = settings.device == "cpu" or self._is_due(settings.log_every_images, index + 1)
         for number in range(settings.discriminator_steps):
-            rows = self._order.batch(index * settings.discriminator_steps + number)
-            batch = self.table.batch(rows, device=settings.device, memory_format=self._memory_format)
-            if settings.flip or settings.shift:
-                rng = randomness.generator(settings.seed, index, number, "flips")
-                batch = flip_and_shift(batch, flip=settings.flip, shift=settings.shift, rng=rng)
+            batch = self._batches.batch(index, number)
             losses = self.step.discriminator_losses(batch)
             self.monitor.values |= self.discriminator.update(
                 losses, index, weight=settings.discriminator_weight, decay=decay, check=check
@@ -247,10 +288,18 @@ class Trainer:
     def _draw(self) -> None:
         self._recorder.draw(self._probe.picture(self.result(), self.settings.seed), self.images)
 
+    def _evaluate(self) -> None:
+        if self.evaluator:
+            self.evaluator.evaluate(self.result(), self.images, self._index, self._checkpoint)
+
     def _is_due(self, every_images: int, index: int) -> bool:
         return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
 
     def _record(self, bar: "tqdm[Any]") -> None:
+        if self.processes.number:
+            if self._is_due(self.settings.checkpoint_every_images, self._index):
+                check_networks(self._index, dict(self.result().networks.items()))
+            return
         if self._is_due(self.settings.log_every_images, self._index):
             line = self.monitor.line(self.images, self._index, self.step.statistics)
             line["spread"] = self._health.relative_spread(self._probe.samples(self.result(), BATCH, self.settings.seed))
@@ -259,6 +308,8 @@ class Trainer:
             self._recorder.log(line)
         if self._is_due(self.settings.sample_every_images, self._index):
             self._draw()
+        if self.evaluator and self._is_due(self.settings.evaluate_every_images, self._index):
+            self._evaluate()
         if self._index % self.settings.interval(self.settings.checkpoint_every_images) == 0:
             self._checkpoint()
 
@@ -277,12 +328,32 @@ class Trainer:
         if self._recorder.unsaved:
             raise self._recorder.unsaved
 
+    def plan(self) -> Plan:
+        """Say what the run would be and take: its settings, parameters, memory and time.
+
+        A few steps are taken on copies of the networks, for five seconds or a little more. The trainer, its networks
+        and every random generator stay as they are, and nothing is written.
+
+        Raises:
+            InputError: The networks or the step cannot be copied.
+            DivergenceError: Already these steps gave values that are not finite.
+            RunError: The run's folder holds a run already.
+        """
+        return plan_run(self)
+
     def result(self) -> GAN:
         """Return the GAN as it would be published now: averaged generators, and the discriminators themselves."""
         networks = dict(self.gan.networks.items())
         networks |= {name: average.network for name, average in self.averages.items()}
         config = describe_model(
-            self.gan, self.objective, self.table, self.settings, self.notes, self.images, self.monitor.seconds
+            self.gan,
+            self.objective,
+            self.table,
+            self.settings,
+            self.notes,
+            self.images,
+            self.monitor.seconds,
+            self.processes.count,
         )
         return GAN(networks, config=config, latent_dim=self.gan.latent_dim)
 
@@ -294,7 +365,7 @@ class Trainer:
             self.objective,
             self.table,
             self.settings,
-            {**self.notes, **own},
+            {**self.notes, **own, **self.callbacks.describe()},
             split=self.split,
             fingerprint=self._fingerprint,
             is_named=self._is_named,
@@ -314,6 +385,7 @@ class Trainer:
         objective: Objective | Term | str | None = None,
         model: GAN | None = None,
         step: TrainingStep | None = None,
+        callbacks: Sequence[Callback | str] | None = None,
         progress: bool = True,
     ) -> "Trainer":
         """Prepare to go on with a run, bit for bit, from its newest checkpoint that verifies.
@@ -325,6 +397,8 @@ class Trainer:
             objective: The objective, where the run's has terms that are not registered.
             model: A GAN of the same networks, where the run's were plain modules or partly frozen.
             step: The training step, where the run had its own.
+            callbacks: What to call in place of what the run named; None for the same, which needs those that came from
+                Python to be given again. They change no result, so any will do.
             progress: Show a progress bar on a terminal.
 
         Raises:
@@ -333,11 +407,11 @@ class Trainer:
         """
         folder = RunFolder(Path(run).expanduser())
         asked, given = folder.read_config(), {"data": data, "objective": objective, "model": model, "step": step}
-        arguments = resuming.arguments(asked, folder.path, **given)
+        arguments = resuming.arguments(asked, folder.path, **given, callbacks=callbacks)
         with weights_coming():
             trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
-        resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path)
+        resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path, trainer.processes.count)
         trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)
         trainer._is_resumed = True
         return trainer

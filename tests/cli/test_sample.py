@@ -98,3 +98,15 @@ def test_an_unknown_model_is_named_with_its_near_match():
     result = run("sample", "mlp-mnits", "--out", "x.png")
     assert result.exit_code == 2
     assert "did you mean 'mlp-mnist'" in result.output
+
+
+def test_precision_reaches_the_model(conditional, tmp_path):
+    for precision in ("fp32", "bf16"):
+        folder = tmp_path / precision
+        assert run("sample", conditional, "--each", folder, "-n", 3, "--precision", precision).exit_code == 0
+        samples = ganzoo.load(conditional).sample(3, seed=0, precision=precision)
+        expected = (samples * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+        saved = np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())])
+        assert np.array_equal(saved, expected[:, 0].numpy())
+        assert run("sample", conditional, "--out", tmp_path / "a.png", "--precision", precision).exit_code == 0
+    assert run("sample", conditional, "--out", tmp_path / "b.png", "--precision", "fp16").exit_code == 2

@@ -1,6 +1,7 @@
 """`ganzoo train`, `ganzoo resume` and `ganzoo info`."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -37,6 +38,24 @@ def test_a_second_run_gets_the_next_number(here):
     for number in (1, 2):
         assert run("train", "mlp", "--data", "ring", "--images", 64, *SMALL).exit_code == 0
         assert (here / "runs" / f"mlp-ring-{number}" / "model").is_dir()
+
+
+def test_callbacks_and_the_best_model_are_asked_for_by_options(here):
+    events = here / "events"
+    result = run(
+        *("train", "mlp", "--data", "ring", "--images", 640, "--run", "r", *SMALL),
+        *("--callback", "tensorboard", "--callback", f"tensorboard(directory='{events}')"),
+        *("--best-by", "high quality", "--evaluate-every-images", 320, "-s", "evaluate_samples=50"),
+        *("--learning-rate-decay", "cosine", "--learning-rate-warmup-images", 64),
+    )
+    assert result.exit_code == 0, result.output
+    assert list(events.iterdir())
+    assert list((here / "r" / "tensorboard").iterdir())
+    training = ganzoo.load("local-dir:r/best").config.training
+    assert "the best by high quality, " in result.output
+    assert f" after {training['images_shown']} images, is in r/best" in result.output
+    assert (training["learning_rate_decay"], training["learning_rate_warmup_images"]) == ("cosine", 64)
+    assert run("resume", "r").exit_code == 0
 
 
 def test_another_discriminator_and_its_settings(here):
@@ -157,6 +176,10 @@ def test_resume_goes_on_to_the_budget_in_the_config(here):
         (["mlp", "--data", "ring", "--images", "64", "--objective", "r1"], "adversarial"),
         (["mlp", "--data", "ring", "--images", "64", "--optimizer", "adma"], "did you mean 'adam"),
         (["mlp", "--data", "ring", "--images", "64", "--device", "tpu9"], "device"),
+        (["mlp", "--data", "ring", "--images", "64", "--callback", "tensorbord"], "did you mean 'tensorboard'"),
+        (["mlp", "--data", "ring", "--images", "64", "--best-by", "FCD"], "use 'modes' or 'high quality'"),
+        (["mlp", "--data", "ring", "--images", "64", "--learning-rate-decay", "step"], "learning_rate_decay_images"),
+        (["mlp", "--data", "ring", "--images", "64", "-s", "callbacks=x"], "there is no setting 'callbacks'"),
         (["mlp", "--data", "ring", "--images", "64", "-a", "width=[3]"], "there is no setting 'width'"),
         (["mlp", "--data", "ring", "--images", "64", "-a", "latent_dim"], "KEY=VALUE"),
         (["mlp", "--data", "ring", "--images", "64", "-s", "beat1=0.5"], "did you mean 'beta1'"),
@@ -280,3 +303,29 @@ def test_info_of_nothing_names_what_is_near():
     result = run("info", "dcgann")
     assert result.exit_code == 2
     assert "did you mean 'dcgan'" in result.output
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(here, monkeypatch):
+    monkeypatch.setattr("ganzoo.training.trial.SECONDS", 0.0)
+    result = run("train", "mlp", "--data", "ring", "--images", 6400, "--dry-run", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert list(here.iterdir()) == []
+    gan = ganzoo.create_model("mlp", sample_shape=(2,), generator_widths=[8], discriminator_widths=[8], latent_dim=2)
+    for name, network in gan.networks.items():
+        assert re.search(
+            rf"^  {name} +{sum(p.numel() for p in network.parameters())} parameters +mlp$", result.output, re.M
+        )
+    assert re.search(r"^  run +runs/mlp-ring-1; nothing is written now$", result.output, re.M)
+    assert re.search(r"^  precision +(bf16|fp32) +chosen here$", result.output, re.M)
+    assert re.search(r"^  batch_size +32$", result.output, re.M)
+    assert re.search(r"^  steps +200 of 32 images$", result.output, re.M)
+    assert re.search(
+        r"^  between +\S.* and \S.*, by the fastest and slowest tenth of \d+ timed steps$", result.output, re.M
+    )
+
+
+def test_a_dry_run_refuses_what_the_run_would(here):
+    assert run("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", *SMALL).exit_code == 0
+    result = run("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", "--dry-run", *SMALL)
+    assert result.exit_code == 2
+    assert "holds a run already" in result.output

@@ -1,9 +1,11 @@
 import dataclasses
 import hashlib
 
+import numpy as np
 import pytest
 import torch
 
+from ganzoo.data.arrays import table_from_arrays
 from ganzoo.data.table import Table, scale_and_offset, to_data
 from ganzoo.errors import DataError, InputError
 from ganzoo.models.condition import Condition
@@ -208,3 +210,14 @@ def test_rounding_at_the_end_of_the_range_is_no_error():
     low, high = torch.tensor(0.1), torch.tensor(0.7)
     scale, offset = scale_and_offset(0.1, 0.7)
     Table(torch.stack([low, high]).unsqueeze(1), scale=scale, offset=offset)
+
+
+def test_a_copy_on_write_map_of_a_file_is_used_in_place(tmp_path):
+    pictures = np.arange(5 * 3 * 8 * 8, dtype=np.uint64).astype(np.uint8).reshape(5, 3, 8, 8)
+    np.save(tmp_path / "pictures.npy", pictures)
+    mapped = np.load(tmp_path / "pictures.npy", mmap_mode="c")
+    table = table_from_arrays(mapped)
+    assert table.samples.data_ptr() == mapped.ctypes.data
+    assert table.fingerprint() == table_from_arrays(pictures).fingerprint()
+    batch = table.batch(torch.tensor([4, 0]))
+    assert torch.equal(table.to_data(batch.sample), torch.from_numpy(pictures[[4, 0]]))

@@ -188,11 +188,6 @@ def test_samples_are_seen_singly_and_weights_fill_a_network_on_the_meta_device(b
     assert torch.equal(again.eval()(sample, labels), together)
 
 
-def test_weights_follow_torch_s_seed():
-    first, again = discriminator(), discriminator()
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
-
-
 def test_the_number_of_parameters():
     network = discriminator(backbone="resnet18", head_channels=128)
     # Up to the level of 8-fold reduction: the first convolution and norm, then two stages of two blocks.

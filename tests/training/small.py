@@ -3,13 +3,16 @@
 import hashlib
 import json
 import logging
+import tomllib
 
+import tomli_w
 import torch
 from torch import nn
 
 from ganzoo import GAN, Trainer
 from ganzoo.data.arrays import table_from_arrays
 from ganzoo.training import resuming
+from ganzoo.training.manifest import manifest_of
 
 BATCH = 16
 WIDTHS = {"latent_dim": 4, "generator_widths": [8], "discriminator_widths": [8]}
@@ -129,7 +132,7 @@ def digest(run):
         found.update(name.encode() + tensors[name].detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     found.update(json.dumps([state["step"], state["optimizer_numbers"], state["optimizer_groups"]]).encode())
     first = state["step"] * run.settings.discriminator_steps
-    found.update(b"".join(run._order.batch(first + number).numpy().tobytes() for number in range(10)))
+    found.update(b"".join(run._batches.order.batch(first + number).numpy().tobytes() for number in range(10)))
     return found.hexdigest()
 
 
@@ -142,3 +145,19 @@ def lines(run):
 def warnings_of(caplog):
     """Return what was logged as warnings."""
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def edit(run, change):
+    """Change a run's config.toml."""
+    config = tomllib.loads((run / "config.toml").read_text())
+    change(config)
+    (run / "config.toml").write_text(tomli_w.dumps(config))
+
+
+def edit_state(run, change):
+    """Change state.json of the newest checkpoint, and its manifest to match."""
+    folder = run / "checkpoints" / (run / "checkpoints" / "latest").read_text().strip()
+    state = json.loads((folder / "state.json").read_text())
+    change(state)
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "MANIFEST.json").write_bytes(manifest_of(folder))

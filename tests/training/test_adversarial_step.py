@@ -38,7 +38,7 @@ def test_real_and_fake_pass_through_the_discriminator_separately():
     run._train_step()
     seen = run.gan.discriminator.seen
     assert [len(batch) for batch in seen] == [16, 16, 16]  # real, fake, and the fakes again for the generator
-    real = run.table.batch(run._order.batch(0)).sample
+    real = run.table.batch(run._batches.order.batch(0)).sample
     assert torch.equal(seen[0], real)
     assert not seen[1].requires_grad
     assert seen[2].requires_grad
@@ -61,7 +61,7 @@ def test_the_discriminators_statistics_stay_in_the_generator_step():
     gan.discriminator.layers[3] = nn.Sequential(spectral_norm(nn.Linear(8, 4)), nn.Linear(4, 1))
     run = started(gan)
     run.step.begin(0)
-    batch = run.table.batch(run._order.batch(0))
+    batch = run.table.batch(run._batches.order.batch(0))
     before = statistics(gan.discriminator)
     run.discriminator.update(run.step.discriminator_losses(batch), 0)
     after = statistics(gan.discriminator)
@@ -86,7 +86,7 @@ def test_fresh_fakes_where_they_are_not_reused(changes):
     run = started(steps=1, **changes)
     calls, generator = count_calls(run.gan.generator), run.gan.generator
     run.step.begin(0)
-    batch = run.table.batch(run._order.batch(0))
+    batch = run.table.batch(run._batches.order.batch(0))
     before = copied(generator)
     losses = run.step.discriminator_losses(batch)
     assert not calls[0][1].requires_grad  # no graph through the generator
@@ -103,7 +103,7 @@ def test_fresh_fakes_where_they_are_not_reused(changes):
 def test_the_discriminator_step_gives_the_generator_no_gradient_with_reused_fakes():
     run = started(steps=1)
     run.step.begin(0)
-    sum(run.step.discriminator_losses(run.table.batch(run._order.batch(0))).values()).backward()
+    sum(run.step.discriminator_losses(run.table.batch(run._batches.order.batch(0))).values()).backward()
     assert all(parameter.grad is None for parameter in run.gan.generator.parameters())
 
 
@@ -144,7 +144,7 @@ def test_fakes_are_made_with_the_batchs_own_labels():
     run = started(model, data=points(classes=3), steps=1, discriminator_steps=2)
     seen = {name: count_calls(network) for name, network in model.networks.items()}
     run._train_step()
-    labels = [run.table.batch(run._order.batch(number)).condition for number in (0, 1)]
+    labels = [run.table.batch(run._batches.order.batch(number)).condition for number in (0, 1)]
     generated = [inputs[1] for inputs, _ in seen["generator"]]
     judged = [inputs[1] for inputs, _ in seen["discriminator"]]
     assert all(torch.equal(a, b) for a, b in zip(generated, [labels[0], labels[1], labels[1]], strict=True))
@@ -314,7 +314,7 @@ def test_generator_terms_get_the_fakes_and_what_they_are_made_from(model, data, 
     calls = count_calls(run.gan.discriminator)
     run._train_step()
     (given,) = Notes.seen
-    batch = data.batch(run._order.batch(run.settings.discriminator_steps - 1))
+    batch = data.batch(run._batches.order.batch(run.settings.discriminator_steps - 1))
     assert given["fake"].requires_grad
     assert given["fake"].dtype == torch.float32
     assert torch.equal(given["fake"], generated[-1][1].float())
@@ -340,7 +340,7 @@ def test_sources_go_to_both_networks_and_no_latent_to_a_generator_without():
     run = tiny("pix2pix", pairs())
     seen = {name: count_calls(network) for name, network in run.gan.networks.items()}
     run._train_step()
-    sources = run.table.batch(run._order.batch(0)).condition
+    sources = run.table.batch(run._batches.order.batch(0)).condition
     (generated,) = seen["generator"]
     assert generated[0][0] is None
     assert torch.equal(generated[0][1], sources)
@@ -374,6 +374,6 @@ def test_a_penalty_is_computed_with_the_batchs_own_condition():
     run = trainer(model="cgan", data=data, model_args=args, objective="non_saturating + r1(1.0)", steps=1)
     calls = count_calls(run.gan.discriminator)
     run._train_step()
-    vectors = data.batch(run._order.batch(0)).condition
+    vectors = data.batch(run._batches.order.batch(0)).condition
     assert len(calls) == 4  # real, fake, penalty, generator
     assert all(torch.equal(inputs[1], vectors) for inputs, _ in calls)

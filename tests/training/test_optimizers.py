@@ -5,7 +5,7 @@ from torch import nn
 
 from ganzoo import Trainer
 from ganzoo.errors import ConfigError
-from ganzoo.training.optimizers import decay_factor
+from ganzoo.training.schedules import decay_factor
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop", "lion", "Adam"])

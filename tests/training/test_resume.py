@@ -1,14 +1,13 @@
-import json
 import logging
 import re
-import tomllib
 
 import pytest
-import tomli_w
 import torch
 from small import (
     described,
     digest,
+    edit,
+    edit_state,
     lines,
     pairs,
     pictures,
@@ -24,7 +23,7 @@ import ganzoo
 from ganzoo import Trainer
 from ganzoo.errors import CheckpointError, GanzooError, RunError
 from ganzoo.losses.non_saturating import NonSaturating
-from ganzoo.training.checkpoints import CheckpointStore, _manifest
+from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.step import AdversarialStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")
@@ -40,6 +39,8 @@ FAMILIES = {
     "mlp-lazy-r1": {"data": points(), "objective": "non_saturating + label_flip(0.1) + r1(1.0, every=2)"},
     "mlp-rare-r1": {"data": points(), "objective": "non_saturating + r1(1.0, every=4)"},
     "mlp-bf16": {"data": points(), "precision": "bf16"},
+    "mlp-fp16": {"data": points(), "precision": "fp16"},
+    "mlp-fp64": {"data": points(), "precision": "fp64"},
     "mlp-decay": {"data": points(), "learning_rate_decay": "cosine"},
     "mlp-rmsprop": {"data": points(), "optimizer": "rmsprop"},
     "mlp-lamb": {"data": points(), "optimizer": "lamb"},
@@ -164,22 +165,6 @@ def test_a_larger_budget_goes_on_and_is_said(tmp_path, caplog):
 
 
 # What may not change
-
-
-def edit(run, change):
-    """Change a run's config.toml."""
-    config = tomllib.loads((run / "config.toml").read_text())
-    change(config)
-    (run / "config.toml").write_text(tomli_w.dumps(config))
-
-
-def edit_state(run, change):
-    """Change state.json of the newest checkpoint, and its manifest to match."""
-    folder = run / "checkpoints" / (run / "checkpoints" / "latest").read_text().strip()
-    state = json.loads((folder / "state.json").read_text())
-    change(state)
-    (folder / "state.json").write_text(json.dumps(state))
-    (folder / "MANIFEST.json").write_bytes(_manifest(folder))
 
 
 def put(*path_and_value):

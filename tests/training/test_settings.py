@@ -31,7 +31,7 @@ def settings(**changes):
         {"beta1": 1.0},
         {"beta1": -0.1},
         {"beta2": 1.0},
-        {"precision": "fp16"},
+        {"precision": "fp8"},
         {"learning_rate_decay": "step"},
         {"weights_dtype": "int8"},
         {"images": 1e6},
@@ -39,6 +39,8 @@ def settings(**changes):
         {"batch_size": True},
         {"reuse_fakes": 1},
         {"optimizer": 3},
+        {"process_timeout_seconds": 0},
+        {"compile": True, "synchronize_batch_norm": True},
     ],
 )
 def test_refused_by_name(changes):

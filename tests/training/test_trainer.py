@@ -412,8 +412,8 @@ def test_pictures_train_in_channels_last_from_a_batch_size_up():
     average = next(p for p in run.averages["generator"].network.parameters() if p.dim() == 4)
     assert average.is_contiguous(memory_format=torch.channels_last)
     small = trainer(model="dcgan", data=pictures(), model_args=args, steps=1, batch_size=8)
-    assert run._memory_format is torch.channels_last
-    assert small._memory_format is torch.contiguous_format
+    assert run._batches.memory_format is torch.channels_last
+    assert small._batches.memory_format is torch.contiguous_format
     assert convolution.weight.dim() == 4
 
 
@@ -513,7 +513,7 @@ def test_pairs_train_pix2pix(tmp_path, conditional):
     assert any(name.startswith("generator") for name in moved)
     assert any(name.startswith("discriminator") for name in moved)
     for number, batch in enumerate(batches):
-        rows = run._order.batch(number)
+        rows = run._batches.order.batch(number)
         assert batch.target is batch.sample
         assert torch.equal(batch.condition, table.normalise(table.sources[rows]))
         assert torch.equal(batch.sample, table.normalise(table.samples[rows]))
@@ -584,7 +584,8 @@ def test_vectors_train_cgan(tmp_path, conditional):
     batches = noted(run)
     gan = run.fit()
     assert gan.condition == condition_of(gan.discriminator) == Condition.vector(3)
-    assert all(torch.equal(batch.condition, table.vectors[run._order.batch(i)]) for i, batch in enumerate(batches))
+    rows = [run._batches.order.batch(number) for number in range(len(batches))]
+    assert all(torch.equal(batch.condition, table.vectors[each]) for batch, each in zip(batches, rows, strict=True))
     assert all(batch.target is None for batch in batches)
     loaded = ganzoo.load(tmp_path / "run" / "model", discriminator=True)
     vectors = table.vectors[:5]
@@ -742,7 +743,7 @@ def test_flips_mirror_sources_and_targets_together():
     run.fit()
     turned = []
     for number, batch in enumerate(batches):
-        rows = run._order.batch(number)
+        rows = run._batches.order.batch(number)
         turned.append(is_flipped(batch, table.normalise(table.sources[rows]), table.normalise(table.samples[rows])))
         assert torch.equal(batch.target, batch.sample)
     assert 0.25 < sum(map(sum, turned)) / 64 < 0.75

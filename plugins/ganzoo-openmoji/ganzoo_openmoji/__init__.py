@@ -7,6 +7,8 @@ from ganzoo import hookimpl
 if TYPE_CHECKING:
     from ganzoo.registry import Registry
 
+GANZOO_PLUGIN_API = 1
+
 
 @hookimpl
 def ganzoo_register(registry: "Registry") -> None:

@@ -9,6 +9,7 @@ from ganzoo_openmoji.data import is_held_out, metadata
 import ganzoo
 from ganzoo.data.loading import open_data
 from ganzoo.metrics.pairs import measure_pairs
+from ganzoo.testing import check_plugin
 from ganzoo.training.description import HOUSEKEEPING
 from ganzoo.training.recipes import read_recipe
 
@@ -16,6 +17,10 @@ from ganzoo.training.recipes import read_recipe
 @pytest.fixture(scope="module")
 def parts():
     return open_data("openmoji"), open_data("openmoji-test")
+
+
+def test_the_plugin_conforms():
+    check_plugin("ganzoo-openmoji")
 
 
 def test_the_parts_hold_every_emoji_once(parts):
