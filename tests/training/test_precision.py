@@ -10,7 +10,7 @@ from small import at_step, copied, digest, pictures, points, same, stop_at, trai
 import ganzoo
 from ganzoo import Trainer
 from ganzoo.errors import ConfigError, DivergenceError
-from ganzoo.training.checkpoints import _manifest
+from ganzoo.training.manifest import manifest_of
 from ganzoo.training.settings import Settings
 from ganzoo.weights import read_tensors
 
@@ -130,7 +130,7 @@ def test_a_run_of_before_a_setting_existed_goes_on(tmp_path, caplog):
         del state["config"]["training"][name]
     del state["environment"]["processes"]
     (folder / "state.json").write_text(json.dumps(state))
-    (folder / "MANIFEST.json").write_bytes(_manifest(folder))
+    (folder / "MANIFEST.json").write_bytes(manifest_of(folder))
     resumed = Trainer.resume(tmp_path / "run", progress=False)
     assert not caplog.records
     assert resumed.settings.process_timeout_seconds == Settings(images=1).process_timeout_seconds
