@@ -84,8 +84,8 @@ def try_steps(trainer: "Trainer", *, seconds: float | None = None) -> Trial:
             for index, found in times.items():
                 found.append(_timed(lambda index=index: _step(copied, index), copied.gan.device))  # type: ignore[misc]
         result, seed = copied.result(), copied.settings.seed
-        line = _timed(lambda: copied._probe.samples(result, BATCH, seed), copied.gan.device)
-        picture = _timed(lambda: copied._probe.picture(result, seed), copied.gan.device)
+        line = _timed(lambda: copied.journal.probe.samples(result, BATCH, seed), copied.gan.device)
+        picture = _timed(lambda: copied.journal.probe.picture(result, seed), copied.gan.device)
     return Trial(
         kinds=tuple((share, tuple(times[index])) for index, share in kinds.items()),
         line_seconds=line,
@@ -134,7 +134,7 @@ def _kinds_of_steps(every: Iterable[int]) -> dict[int, float]:
 
 
 def _step(trainer: "Trainer", index: int) -> None:
-    trainer._index = index
+    trainer.index = index
     trainer._train_step()
 
 

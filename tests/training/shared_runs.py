@@ -84,14 +84,14 @@ def prepare(case, run=None):
 
 def history(run):
     """Train a prepared run and return its numbers at each step, without those that time."""
-    seen, record = [], run._record
+    seen, record = [], run.journal.record
     watched = ("loss", "norm")
 
     def noted(bar):
         seen.append({name: float(value) for name, value in run.monitor.values.items() if name.endswith(watched)})
         record(bar)
 
-    run._record = noted
+    run.journal.record = noted
     run.fit()
     return seen
 
