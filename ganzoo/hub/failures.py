@@ -39,9 +39,10 @@ from ganzoo.errors import (
     OutputError,
 )
 
+MISREAD = (KeyError, TypeError, AttributeError, AssertionError)  # of a client that met other JSON than the Hub's
 RAISED = (
     *(httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RuntimeError),
-    *(EntryNotFoundError, RevisionResolutionError),
+    *(EntryNotFoundError, RevisionResolutionError, *MISREAD),
 )
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SECRET = re.compile(r"hf_\w{4,}|(?<=Bearer )[^\s'\"]+|(?<=\?)[^\s'\"]*=[^\s'\"]*")  # tokens, and signed addresses
@@ -256,4 +257,5 @@ _TABLE = (
     (LocalEntryNotFoundError, _not_cached),
     (RevisionResolutionError, _not_cached),
     (OSError, _on_disk),
+    (MISREAD, _not_the_hub),
 )

@@ -130,6 +130,43 @@ FAULTS = {
         HubUnreachableError,
         "what answered is not the Hugging Face Hub",
     ),
+    "an empty object for information": (
+        lambda a: every(a, "GET /api/models/.*", body="{}"),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "a list for information": (
+        lambda a: every(a, "GET /api/models/.*", body="[]"),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "information without a commit": (
+        lambda a: every(a, "GET /api/models/.*", body=json.dumps({"id": MODEL})),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "a commit that is a number": (
+        lambda a: every(a, "GET /api/models/.*", body=json.dumps({"id": MODEL, "sha": 3})),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "a path without a size": (
+        lambda a: every(a, "POST .*/paths-info/.*", body='[{"type": "file", "path": "config.json", "oid": "0"}]'),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "a size that is no number": (
+        lambda a: every(
+            a, "POST .*/paths-info/.*", body='[{"type": "file", "path": "config.json", "oid": "0", "size": "9"}]'
+        ),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "a word for paths": (
+        lambda a: every(a, "POST .*/paths-info/.*", body='"paths"'),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
     "wrong bytes of weights": (
         lambda a: every(a, GENERATOR, flip=5000),
         HubIntegrityError,

@@ -206,6 +206,16 @@ FAILURES = {
         HubUnreachableError,
         "what answered is not the Hugging Face Hub",
     ),
+    "an empty object for information": (
+        lambda a: every(a, "GET /api/models/.*", body="{}"),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "an empty object for commits": (
+        lambda a: every(a, "POST .*/commit/.*", body="{}"),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
     "rate limited": (lambda a: every(a, "PUT /lfs/.*", retry_after=3600), HubUnreachableError, "asks to wait 3600 s"),
     "reset": (lambda a: every(a, "POST .*/commit/.*", reset=True), HubUnreachableError, "cannot be reached"),
 }
