@@ -1,6 +1,7 @@
 """From a model's files, which may be a stranger's, to its config and its networks."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganzoo.building import build_network, find_architecture
@@ -55,38 +56,63 @@ def load_network(
         WeightsError: The weights are damaged or do not fit.
         HubError: They cannot be fetched.
     """
-    import torch
-
     from ganzoo import weights
-    from ganzoo.models.architecture import weights_coming
+
+    path, module = fetch_weights(files, name, network, loading)
+    tensors = weights.read_tensors(path, network.sha256)
+    if module is not None:
+        weights.assign(module, tensors, f"{loading} ({name})", dtype)
+    if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
+        module = _build(name, network, loading, "cpu")  # what is not saved with the weights, its constructor fills
+        weights.assign(module, tensors, f"{loading} ({name})", dtype)
+    return module
+
+
+def fetch_weights(
+    files: "ModelFiles", name: str, network: "NetworkConfig", loading: str
+) -> "tuple[Path, nn.Module | None]":
+    """Return the path of a network's weights, fetched if need be, and the network on the meta device.
+
+    On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds, nor a
+    file be fetched or read that has more than the network takes. A network that cannot be built there is None.
+
+    Args:
+        files: The model's files.
+        name: Which of its networks.
+        network: That network's part of config.json.
+        loading: What is being loaded, for messages.
+
+    Raises:
+        MissingPluginError, UnknownNameError: There is no such architecture here.
+        ConfigError: The architecture refuses its arguments.
+        WeightsError: config.json names no weights, or they are larger than the network.
+        HubError: They cannot be fetched, or are larger than the network.
+    """
+    from ganzoo import weights
 
     if not network.file:
         raise WeightsError(
             f"{loading}: config.json names no weights for the {name}; give a folder that save_pretrained wrote"
         )
-    architecture = find_architecture(network, loading)
-
-    def build(device: str) -> "nn.Module":
-        with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
-            return build_network(architecture, name, network.args, network.architecture)
-
-    # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds, nor a
-    # file be fetched or read that has more than the network takes.
     module, largest = None, LARGEST_WEIGHTS
     try:
-        module = build("meta")
+        module = _build(name, network, loading, "meta")
         largest = weights.largest_file(module)
     except GanzooError:
         raise
     except Exception:  # its constructor needs values, which the meta device has none of
         module = None
-    tensors = weights.read_tensors(files.path(network.file, largest=largest, sha256=network.sha256), network.sha256)
-    if module is not None:
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
-        module = build("cpu")  # what is not saved with the weights, its constructor fills
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    return module
+    return files.path(network.file, largest=largest, sha256=network.sha256), module
+
+
+def _build(name: str, network: "NetworkConfig", loading: str, device: str) -> "nn.Module":
+    import torch
+
+    from ganzoo.models.architecture import weights_coming
+
+    architecture = find_architecture(network, loading)
+    with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
+        return build_network(architecture, name, network.args, network.architecture)
 
 
 def _holds_meta(value: object) -> bool:

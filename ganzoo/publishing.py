@@ -11,7 +11,7 @@ from ganzoo.card import PICTURE
 from ganzoo.config import LARGEST_CONFIG
 from ganzoo.gan import GAN
 from ganzoo.hub.pushing import Pushed, Target, describe, push_folder
-from ganzoo.loading import LARGEST_WEIGHTS
+from ganzoo.loading import fetch_weights
 from ganzoo.registry import Published
 
 LARGEST_EXTRA = 2**25  # bytes of a card or a picture
@@ -70,10 +70,9 @@ def _copy(source: str, folder: Path) -> GAN:
     there = zoo.locate(source)
     config = zoo.read_config(there)
     shutil.copyfile(there.path("config.json", largest=LARGEST_CONFIG), folder / "config.json")
-    for network in config.networks.values():
-        if network.file:
-            path = there.path(network.file, largest=LARGEST_WEIGHTS, sha256=network.sha256)
-            shutil.copyfile(path, folder / network.file)
+    for name, network in config.networks.items():
+        path, _ = fetch_weights(there, name, network, source)
+        shutil.copyfile(path, folder / network.file)
     for name in (PICTURE, "README.md"):
         if there.size(name):
             shutil.copyfile(there.path(name, largest=LARGEST_EXTRA), folder / name)

@@ -56,7 +56,7 @@ class ModelFiles(Protocol):
         """
 
     def size(self, file: str) -> int:
-        """Return how many bytes a file has, or 0 if that cannot be told without fetching it."""
+        """Return how many bytes a file has; 0 if it is not there."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataclasses import Field
 
     from ganzoo.registry import Entry
+    from ganzoo.sources import ModelFiles
 
 DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "callback")
 
@@ -91,7 +92,7 @@ def describe_model(source: str, facts: dict[str, Any]) -> dict[str, Any]:
     for name, network in config.networks.items():
         facts[name] = {
             "architecture": network.architecture,
-            "bytes": files.size(network.file) if network.file else 0,
+            "bytes": _bytes(files, network.file) if network.file else 0,
             "dtype": network.dtype,
             "sha256": network.sha256,
             **({"provider": network.provider} if network.provider else {}),
@@ -102,6 +103,15 @@ def describe_model(source: str, facts: dict[str, Any]) -> dict[str, Any]:
     facts["training"] = config.training
     facts["metrics"] = config.metrics
     return facts
+
+
+def _bytes(files: "ModelFiles", file: str) -> int | None:
+    from ganzoo.errors import HubUnreachableError
+
+    try:
+        return files.size(file)
+    except HubUnreachableError:  # such as offline, of a file that was never loaded
+        return None
 
 
 def format_fact(key: str, value: Any, indent: str = "") -> str:

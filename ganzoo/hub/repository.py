@@ -135,14 +135,18 @@ class Repository:
             return self._fetched(file, expected, again=cached is not None)
 
     def size(self, file: str) -> int:
-        """Return how many bytes a file has, asking the Hub if need be; 0 if it cannot be told."""
+        """Return how many bytes a file has, asking the Hub if need be; 0 if it is not there.
+
+        Raises:
+            HubError: The Hub does not tell.
+        """
         cached = self._cached(file)
         if cached is not None:
             return cached.stat().st_size
         try:
             with self._explaining():
                 return self._describe(file).size
-        except HubError:
+        except HubNotFoundError:
             return 0
 
     def _resolved(self, revision: str) -> str:

@@ -408,6 +408,18 @@ def test_what_the_cache_has_loads_offline_without_a_warning(model, monkeypatch):
         load(model, "hf-hub:someone/else")
 
 
+def test_offline_what_was_never_loaded_has_no_known_size(model, capsys, monkeypatch):
+    load(model)
+    model.becomes_the_default(monkeypatch)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(SystemExit) as left:
+        main(["info", SOURCE, "--json"])
+    assert left.value.code == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["generator"]["bytes"] == len(FILES["generator.safetensors"])
+    assert facts["discriminator"]["bytes"] is None
+
+
 def test_local_files_only_asks_nothing(model):
     with pytest.raises(HubUnreachableError, match="load it once without local_files_only"):
         load(model, local_files_only=True)

@@ -17,6 +17,7 @@ from ganzoo.errors import (
     HubAccessError,
     HubConflictError,
     HubError,
+    HubIntegrityError,
     HubNotFoundError,
     HubUnreachableError,
     InputError,
@@ -149,6 +150,32 @@ def test_a_model_is_copied_from_one_repository_to_another(writer):
     for name in ("config.json", "generator.safetensors", "samples.png"):
         assert writer.hub.read("someone/copy", name) == writer.hub.read(MODEL, name)
     assert 'ganzoo.load("hf-hub:someone/copy")' in writer.hub.read("someone/copy", "README.md").decode()
+
+
+def test_a_copy_fetches_no_more_than_the_network_takes(writer, monkeypatch):
+    push(writer)
+    writer.hub.commit(MODEL, {"generator.safetensors": b"\0" * 2**22})
+    writer.becomes_the_default(monkeypatch)
+    with pytest.raises(HubIntegrityError, match=r"and what config\.json describes takes at most"):
+        push(writer, f"hf-hub:{MODEL}", "someone/copy")
+    assert writer.hub.count("GET /lfs/.*") == 0
+
+
+@pytest.mark.parametrize("file", ["README.md", "samples.png"])
+def test_a_copy_lacks_nothing_that_the_hub_did_not_tell_of(writer, monkeypatch, file):
+    push(writer)
+    writer.becomes_the_default(monkeypatch)
+    fault = writer.hub.fault(
+        "POST .*/paths-info/.*", skip={"samples.png": 3, "README.md": 4}[file], times=None, status=503
+    )
+    with pytest.raises(HubUnreachableError, match="the Hub answers 503"):
+        push(writer, f"hf-hub:{MODEL}", "someone/copy")
+    assert fault.hits == limits.TRIES
+    assert "someone/copy" not in writer.hub.store.repositories
+    writer.hub.faults.clear()
+    writer.hub.commit(MODEL, {}, delete=(file,))
+    push(writer, f"hf-hub:{MODEL}", "someone/copy")
+    assert "README.md" in writer.hub.files("someone/copy")  # the author's, or made anew where there was none
 
 
 @pytest.mark.parametrize(
