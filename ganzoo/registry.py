@@ -255,8 +255,9 @@ class Registry:
         if known is None:
             entry = Entry(kind, name, factory, summary, paper, self.provider, info or {}, published)
             self._entries[kind, normalise(name)] = entry
-        elif known.factory != factory:
+        elif (known.factory, known.published) != (factory, published):
+            first, second = (known.factory, factory) if known.factory != factory else (known.published, published)
             raise RegistrationError(
-                f"{self.provider} registers the {KIND_WORDS[kind]} {name!r} twice, with {known.factory!r} and with "
-                f"{factory!r}; give one of them another name"
+                f"{self.provider} registers the {KIND_WORDS[kind]} {name!r} twice, with {first!r} and with "
+                f"{second!r}; give one of them another name"
             )

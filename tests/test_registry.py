@@ -131,6 +131,22 @@ def test_a_place_on_the_hub_is_checked(repo_id, revision, digests):
         Published(repo_id, revision, digests)
 
 
+def test_another_place_under_one_name_is_refused_and_changes_nothing():
+    registry, about = Registry(PROVIDER), {"summary": "", "architecture": "mlp", "data": "none"}
+    place = Published("someone/faces", COMMIT, DIGESTS)
+    registry.pretrained("faces", published=place, **about)
+    registry.pretrained("faces", published=Published("someone/faces", COMMIT, dict(DIGESTS)), **about)
+    registry.pretrained("others", "package:others", **about)
+    for name, arguments in (
+        ("faces", {"published": Published("someone/faces", "1" * 40, DIGESTS)}),
+        ("faces", {"location": "package:faces", "published": place}),
+        ("others", {"location": "package:others", "published": place}),
+    ):
+        with pytest.raises(RegistrationError, match=f"{name!r} twice, with .* and with .*; give one of them another"):
+            registry.pretrained(name, **arguments, **about)
+    assert [entry.published for entry in registry.entries] == [place, None]
+
+
 def test_a_pretrained_model_is_in_a_package_or_on_the_hub():
     registry, about = Registry(PROVIDER), {"summary": "", "architecture": "mlp", "data": "none"}
     place = Published("someone/faces", COMMIT, DIGESTS)
