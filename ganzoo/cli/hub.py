@@ -7,15 +7,14 @@ from typing import Any
 import click
 
 from ganzoo.errors import InputError
+from ganzoo.hub import MESSAGE
 
 
 def where(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that both pushing commands take."""
     options = (
         click.option("--private", is_flag=True, help="Make the repository private."),
-        click.option(
-            "--message", default="Push a model with ganzoo", show_default=True, help="The commit's first line."
-        ),
+        click.option("--message", default=MESSAGE, show_default=True, help="The commit's first line."),
         click.option("--overwrite-card", is_flag=True, help="Replace a README.md that the repository has."),
         click.option("--endpoint", help="The Hub's address.  [default: HF_ENDPOINT, or https://huggingface.co]"),
     )

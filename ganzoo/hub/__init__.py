@@ -3,3 +3,5 @@
 `repository.py` fetches, `pushing.py` publishes, `limits.py` bounds the time of both, and `failures.py` turns
 whatever goes wrong into one sentence.
 """
+
+MESSAGE = "Push a model with ganzoo"  # of commits; here, so that the command line can show it and import nothing heavy

@@ -12,6 +12,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, RepoFile
 from ganzoo import card, files
 from ganzoo.config import LARGEST_CONFIG, ModelConfig
 from ganzoo.errors import HubAccessError, HubConflictError, HubIntegrityError, InputError
+from ganzoo.hub import MESSAGE
 from ganzoo.hub.failures import explaining
 from ganzoo.hub.limits import TRIES, Limit, passes
 from ganzoo.hub.repository import git_digest, new_client
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from ganzoo.gan import GAN
     from ganzoo.models.condition import Condition
-
-MESSAGE = "Push a model with ganzoo"
 
 
 class Where(TypedDict, total=False):
