@@ -45,7 +45,9 @@ RAISED = (
     *(EntryNotFoundError, RevisionResolutionError, *MISREAD),
 )
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-SECRET = re.compile(r"hf_\w{4,}|(?<=Bearer )[^\s'\"]+|(?<=\?)[^\s'\"]*=[^\s'\"]*")  # tokens, and signed addresses
+# Tokens, signed addresses, and the names and passwords in addresses.
+SECRET = re.compile(r"hf_\w{4,}|(?<=Bearer )[^\s'\"]+|(?<=\?)[^\s'\"]*=[^\s'\"]*|(?<=://)[^/?#\s]+(?=@)")
+USERINFO = re.compile(r"(?<=://)[^/?#\s]+@")
 
 
 @contextmanager
@@ -83,9 +85,15 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def redacted(text: str | bytes, secret: str = "") -> str:
-    """Return a text without tokens and without the signatures of addresses."""
-    shown = text if isinstance(text, str) else text.decode(errors="replace")
-    return SECRET.sub("***", shown.replace(secret, "***") if secret else shown)
+    """Return a text without tokens, the signatures and passwords of addresses, and what would move a terminal."""
+    text = text if isinstance(text, str) else text.decode(errors="replace")
+    text = SECRET.sub("***", text.replace(secret, "***") if secret else text)
+    return "".join(each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def shown(address: str) -> str:
+    """Return an address as messages show it: as `redacted`, and without the name and password before its host."""
+    return redacted(USERINFO.sub("", address, count=1))
 
 
 def explained(error: Exception, what: str, repository: str) -> GanzooError:

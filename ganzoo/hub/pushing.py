@@ -13,9 +13,9 @@ from ganzoo import card, files
 from ganzoo.config import LARGEST_CONFIG, ModelConfig
 from ganzoo.errors import HubAccessError, HubConflictError, HubIntegrityError, InputError
 from ganzoo.hub import MESSAGE
-from ganzoo.hub.failures import explaining
+from ganzoo.hub.failures import explaining, shown
 from ganzoo.hub.limits import TRIES, Limit, passes
-from ganzoo.hub.repository import git_digest, new_client
+from ganzoo.hub.repository import is_same, new_client
 from ganzoo.sources import check_repository, check_revision
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def push_folder(folder: Path, target: Target) -> Pushed:
     at = "as a pull request" if target.create_pr else f"revision {target.revision or 'main'!r}"
     what = f"cannot push to {target.repo_id!r} ({at})"
     push = _Push(client, target, Limit(what), what)
-    with explaining(what, f"{client.endpoint}/{target.repo_id}", target.token):
+    with explaining(what, shown(f"{client.endpoint}/{target.repo_id}"), target.token):
         return push.run(folder)
 
 
@@ -173,7 +173,7 @@ class _Push:
         if target.private and not head.private:
             raise HubAccessError(
                 f"{self._what}: the repository is public, and private=True was asked for; make it private on "
-                f"{client.endpoint}/{target.repo_id}/settings, or push without private"
+                f"{shown(client.endpoint)}/{target.repo_id}/settings, or push without private"
             )
         if not target.overwrite_card and self._there(["README.md"], head.sha):
             del contents["README.md"]
@@ -182,7 +182,7 @@ class _Push:
             raise HubIntegrityError(
                 f"{self._what}: the Hub holds something else than was sent of {', '.join(wrong)}; push again"
             )
-        return Pushed(commit, url, {name: files.sha256(path) for name, path in contents.items()})
+        return Pushed(commit, shown(url), {name: files.sha256(path) for name, path in contents.items()})
 
     def _contents(self, folder: Path) -> dict[str, Path]:
         text = (folder / "config.json").read_bytes()[: LARGEST_CONFIG + 1]
@@ -261,8 +261,4 @@ class _Push:
     def _differing(self, contents: Mapping[str, Path], commit: str) -> list[str]:
         """Return the files that a commit does not have as they are here."""
         there = self._there(list(contents), commit)
-        return [name for name, path in contents.items() if name not in there or not _is_same(path, there[name])]
-
-
-def _is_same(path: Path, there: RepoFile) -> bool:
-    return files.sha256(path) == there.lfs.sha256 if there.lfs else git_digest(path) == there.blob_id
+        return [name for name, path in contents.items() if name not in there or not is_same(path, there[name])]
