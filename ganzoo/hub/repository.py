@@ -16,7 +16,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 
 from ganzoo import __version__, files
 from ganzoo.errors import HubAccessError, HubError, HubIntegrityError, HubNotFoundError, HubUnreachableError, HubWarning
-from ganzoo.hub.failures import RAISED, explaining
+from ganzoo.hub.failures import RAISED, explaining, redacted, shown
 from ganzoo.hub.limits import Limit
 from ganzoo.registry import COMMIT
 
@@ -60,7 +60,7 @@ def new_client(endpoint: str | None, token: str | bool | None) -> HfApi:
             "https://huggingface.co/settings/tokens"
         )
     if endpoint is not None and not (isinstance(endpoint, str) and endpoint.startswith(("http://", "https://"))):
-        raise HubError(f"endpoint is {endpoint!r}; it takes an address such as 'https://huggingface.co'")
+        raise HubError(f"endpoint is {redacted(repr(endpoint))}; it takes an address such as 'https://huggingface.co'")
     return HfApi(endpoint=endpoint, token=token, library_name="ganzoo", library_version=__version__)
 
 
@@ -96,7 +96,7 @@ class Repository:
         self._access, self._pinned = access, sha256 or {}
         self._cache = None if access.cache_dir is None else Path(access.cache_dir).expanduser()
         self._client = new_client(access.endpoint, access.token)
-        self._page = f"{self._client.endpoint}/{repo_id}"
+        self._page = shown(f"{self._client.endpoint}/{repo_id}")
         at = f"revision {revision or 'main'!r}" if not COMMIT.fullmatch(revision) else f"commit {revision[:12]}"
         self._what = f"cannot load {loading!r} ({repo_id}, {at})"
         self._limit = Limit(self._what)
@@ -120,19 +120,19 @@ class Repository:
         self._check_digest(file, expected, self._pinned.get(file, ""), "the registry")
         cached = self._cached(file)
         if cached is not None and not self._access.force_download:
-            self._check_size(file, cached.stat().st_size, largest)
-            if is_intact(cached, expected):
+            if cached.stat().st_size <= largest and is_intact(cached, expected):
                 return cached
             if self._access.local_files_only or constants.is_offline_mode():
                 raise HubIntegrityError(
-                    f"{self._what}: the cached {file} is damaged ({str(cached)!r}); go online, and load again"
+                    f"{self._what}: the cached {file} is damaged or too large ({str(cached)!r}); go online, and load "
+                    "again"
                 )
         with self._explaining():
             known = self._describe(file)
             self._check_size(file, known.size, largest)
             if known.lfs is not None:
                 self._check_digest(file, expected, known.lfs.sha256, "the Hub")
-            return self._fetched(file, expected, again=cached is not None)
+            return self._fetched(known, expected, again=cached is not None)
 
     def size(self, file: str) -> int:
         """Return how many bytes a file has, asking the Hub if need be; 0 if it is not there.
@@ -213,10 +213,14 @@ class Repository:
             self._limit.allow(described[0].size)
         return self._known[file]
 
-    def _fetched(self, file: str, expected: str, *, again: bool) -> Path:
+    def _fetched(self, known: RepoFile, expected: str, *, again: bool) -> Path:
+        file = known.path
         for force in (again or self._access.force_download, True):
             path = Path(self._limit.retry(partial(self._download, file, force)))
-            if is_intact(path, expected):
+            if force:
+                _take_the_place(path.parents[2] / "blobs" / (known.lfs.sha256 if known.lfs else known.blob_id), path)
+            # Where the cache makes no links, only now is it known what the Hub said the file is.
+            if is_intact(path, expected) and (named_by_content(path) is not None or is_same(path, known)):
                 self._sweep()
                 return path
         blob, shared = named_by_content(path), path.resolve()
@@ -260,8 +264,8 @@ class Repository:
     def _check_digest(self, file: str, expected: str, found: str, by: str) -> None:
         if expected and found and expected != found:
             raise HubIntegrityError(
-                f"{self._what}: {file} has the SHA-256 {found[:12]}... according to {by}, and {expected[:12]}... is "
-                f"expected; tell its author at {self._page}"
+                f"{self._what}: {file} has the SHA-256 {redacted(found[:12])}... according to {by}, and "
+                f"{expected[:12]}... is expected; tell its author at {self._page}"
             )
 
 
@@ -288,6 +292,17 @@ def named_by_content(path: Path) -> Path | None:
     """Return the file that a cached name points to; None where the cache makes no links."""
     # Not `resolve`: a blob may itself be a link to a store that several repositories share, which has names of its own.
     return path.parent / path.readlink() if path.is_symlink() else None
+
+
+def _take_the_place(blob: Path, path: Path) -> None:
+    """Put what was fetched again where it belongs: without links the client leaves it among the blobs."""
+    if not path.is_symlink() and not blob.is_symlink() and blob.is_file():
+        blob.replace(path)
+
+
+def is_same(path: Path, known: RepoFile) -> bool:
+    """Tell whether a file is what the Hub says that it has."""
+    return files.sha256(path) == known.lfs.sha256 if known.lfs else git_digest(path) == known.blob_id
 
 
 def git_digest(path: Path) -> str:

@@ -265,6 +265,36 @@ def test_a_name_that_does_not_resolve_and_an_address_that_is_none(model):
             load(model, endpoint=endpoint)
 
 
+@pytest.mark.parametrize("name", ["no repository", "no config.json", "wrong token", "down", "503 for paths"])
+def test_a_password_in_the_address_is_not_shown(model, name):
+    FAULTS[name][0](model)
+    endpoint = model.hub.endpoint.replace("://", "://reader:s3cr3t@")
+    with pytest.raises(HubError) as refused:
+        load(model, endpoint=endpoint)
+    assert "s3cr3t" not in "".join(traceback.format_exception(refused.value))
+    with pytest.raises(HubError, match=r"endpoint is 'ftp://\*\*\*@mirror'"):
+        load(model, endpoint="ftp://reader:s3cr3t@mirror")
+
+
+def test_a_page_is_named_without_the_password_of_the_address(model):
+    model.hub.store.repositories[MODEL].gated = "manual"
+    with pytest.raises(HubError) as refused:
+        load(model, endpoint=model.hub.endpoint.replace("://", "://reader:s3cr3t@"), token=False)
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_what_the_hub_says_cannot_move_the_terminal(model):
+    said = "\x1b[2Jgone\x07\x9b1A\u202e"
+    every(model, "GET /api/models/.*", status=403, body=json.dumps({"error": said}))
+    with pytest.raises(HubAccessError, match="gone") as refused:
+        load(model)
+    assert str(refused.value).isprintable()
+    every(model, ".*", status=403, body=json.dumps({"error": said}))
+    with pytest.raises(HubError) as refused:
+        ganzoo.load("mlp-ring").push_to_hub(MODEL, **model.writing)
+    assert str(refused.value).isprintable()
+
+
 def test_a_token_of_the_environment_that_cannot_be_sent(model, monkeypatch):
     token = "hf_geheïm"
     monkeypatch.setenv("HF_TOKEN", token)
@@ -433,7 +463,11 @@ def test_local_files_only_asks_nothing(model):
 
 
 @pytest.mark.parametrize("file", ["config.json", "generator.safetensors"])
-@pytest.mark.parametrize("change", [lambda b: b[:-9], lambda b: b[:99] + b"\1" + b[100:], lambda b: b""])
+@pytest.mark.parametrize(
+    "change",
+    [lambda b: b[:-9], lambda b: b[:99] + b"\1" + b[100:], lambda b: b"", lambda b: b + b" " * 2**22],
+    ids=["cut", "changed", "emptied", "grown"],
+)
 def test_a_damaged_cache_is_mended(model, file, change):
     commit = model.hub.head(MODEL)
     load(model)
@@ -502,6 +536,30 @@ def test_a_cache_of_another_name_and_without_links(model, tmp_path, monkeypatch)
     model.hub.requests.clear()
     load(model, revision=model.hub.head(MODEL))
     assert model.hub.requests == []
+
+
+def test_a_damaged_cache_without_links_is_mended(model, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    load(model)
+    for file, content in (("generator.safetensors", b"damaged"), ("config.json", b" " * 2**21)):
+        (path,) = model.cache.rglob(file)
+        path.write_bytes(content)
+        load(model)
+        assert path.read_bytes() == FILES[file]
+
+
+@pytest.mark.parametrize("file", [CONFIG, GENERATOR])
+def test_what_comes_to_a_cache_without_links_is_checked(model, monkeypatch, file):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    fault = every(model, file, flip=50)
+    with pytest.raises(HubIntegrityError, match="came damaged twice"):
+        load(model)
+    assert fault.hits == 2
+    assert not list(model.cache.rglob("snapshots/*/" + ("config.json" if file == CONFIG else "*.safetensors")))
+    model.hub.faults.clear()
+    fault = model.hub.fault(file, flip=50)
+    assert load(model).config == ganzoo.load("mlp-ring").config
+    assert fault.hits == 1
 
 
 def test_a_path_as_text_is_a_cache(model, tmp_path):
