@@ -47,7 +47,7 @@ def of_plugin(distribution: str, settings: Mapping[str, Any]) -> tuple[list[Chec
     checks = make_checks(distribution, distribution, [status, light_import, known_settings])
     for entry in entries:
         if entry.kind == "pretrained":
-            checks += make_checks(entry.full_name, entry, [pretrained_model])
+            checks += make_checks(entry.full_name, entry, [pretrained_model if entry.factory else published_model])
         elif entry.kind not in ("architecture", "loss"):
             checks += make_checks(entry.full_name, entry, [factory])
     return checks, entries
@@ -92,6 +92,11 @@ def pretrained_model(entry: Entry) -> None:
         samples.shape == (2, *gan.sample_shape) and bool(samples.isfinite().all()),
         f"its samples have shape {tuple(samples.shape)} for {gan.sample_shape}, or are not finite",
     )
+
+
+def published_model(entry: Entry) -> None:
+    """A pretrained model that is on the Hub alone, which is not asked: its registration names an architecture."""
+    plugins.find("architecture", entry.info["architecture"])
 
 
 def factory(entry: Entry) -> None:

@@ -531,6 +531,31 @@ def test_a_disabled_plugin_is_not_checked_in_silence(site, monkeypatch):
         check_plugin("ganzoo-waves")
 
 
+PUBLISHED = """
+    from ganzoo.registry import Published
+    place = Published("someone/waves", "0" * 40, {{"config.json": "a" * 64}})
+    registry.pretrained("sea", summary="", architecture="{architecture}", data="none", published=place)
+"""
+
+
+def test_a_model_on_the_hub_alone_is_checked_without_the_network(site, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setenv("GANZOO_HUB_TIMEOUT", "2")
+    site.install("ganzoo-waves", LIGHT.format(dataset="fit") + PUBLISHED.format(architecture="wave"))
+    (site.folder / "wave_networks.py").write_text(ARCHITECTURE)
+    assert "ganzoo_waves/sea-published model" in [str(check) for check in plugin_checks("ganzoo-waves")]
+    check_plugin("ganzoo-waves", width=4)
+
+
+def test_a_model_on_the_hub_alone_names_an_architecture_that_there_is(site):
+    site.install("ganzoo-waves", LIGHT.format(dataset="fit") + PUBLISHED.format(architecture="wavee"))
+    (site.folder / "wave_networks.py").write_text(ARCHITECTURE)
+    with pytest.raises(ConformanceError, match=r"ganzoo_waves/sea: .*no architecture is named 'wavee'"):
+        check_plugin("ganzoo-waves", width=4)
+
+
 @pytest.mark.slow
 def test_pretrained_models_of_ganzoo_conform():
     checks = [check for check in plugin_checks("torch-ganzoo") if check.name == "pretrained model"]
