@@ -11,11 +11,13 @@ or repeating its weights; a sample or source that has not three channels is norm
 """
 
 import textwrap
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ganzoo.errors import ConfigError, InputError, WeightsError, did_you_mean
 from ganzoo.models.architecture import Architecture, Condition, Discriminator, weights_are_coming
@@ -230,6 +232,15 @@ def per_channel(colours: tuple[float, ...], channels: int) -> list[float]:
     return list(colours) if len(colours) == channels else [sum(colours) / len(colours)] * channels
 
 
+def attention_for(sample: Tensor) -> AbstractContextManager[None]:
+    """Have attention computed in a way that fits what is asked of the samples.
+
+    A penalty on the gradient at the samples differentiates twice, which only the plain computation allows: torch's
+    fused ones have no second derivative.
+    """
+    return sdpa_kernel(SDPBackend.MATH) if sample.requires_grad and torch.is_grad_enabled() else nullcontext()
+
+
 class Head(nn.Module):
     """From one feature level (N, inputs, h, w) to logits (N,)."""
 
@@ -284,7 +295,8 @@ class TimmDiscriminator(Discriminator):
             if condition is None:
                 raise InputError(f"this discriminator needs {self.condition} for each sample; pass the images")
             sample = torch.cat([condition.to(sample.dtype), sample], dim=1)
-        levels = self.backbone(self.normalize(sample))
+        with attention_for(sample):
+            levels = self.backbone(self.normalize(sample))
         return tuple(level.permute(0, 3, 1, 2) if self.channels_come_last else level for level in levels)
 
     def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:

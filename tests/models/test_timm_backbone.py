@@ -11,6 +11,7 @@ import torch
 from ganzoo import weights
 from ganzoo.config import build_config
 from ganzoo.errors import ConfigError, InputError, WeightsError
+from ganzoo.losses.term import squared_gradient_norm
 from ganzoo.models.architecture import Condition, call, weights_coming
 from ganzoo.models.timm_backbone import TIMM, TimmConfig, TimmDiscriminator, arguments_for
 
@@ -256,3 +257,34 @@ def test_arguments_for_data():
         arguments_for((2,), Condition())
     assert TIMM.kinds("discriminator") == ("none", "label", "image")
     assert set(TIMM.networks) == {"discriminator"}
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "test_convnext"])  # smooth ones
+def test_a_gradient_penalty_has_gradients_of_its_own(backbone):
+    network = discriminator(backbone=backbone).double()
+    sample = inputs(network, 2)[0].double()
+
+    def penalty():
+        return squared_gradient_norm(network, sample).sum()
+
+    # Along a direction in the weights, the penalty's gradient is what its differences say.
+    parameters = list(network.parameters())
+    rng = torch.Generator().manual_seed(2)
+    directions = [torch.randn(each.shape, generator=rng, dtype=torch.float64) for each in parameters]
+    gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True)
+    slope = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True) if g is not None)
+    values = []
+    for step in (1e-6, -2e-6):
+        with torch.no_grad():
+            for parameter, direction in zip(parameters, directions, strict=True):
+                parameter += step * direction
+        values.append(penalty().item())
+    assert slope.item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4)
+
+
+def test_attention_is_the_same_whether_a_gradient_is_asked_for():
+    network = discriminator(backbone="test_vit")
+    sample, _ = inputs(network)
+    with torch.no_grad():
+        fused = network(sample)
+    torch.testing.assert_close(network(sample.requires_grad_()), fused)
