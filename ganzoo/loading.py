@@ -1,6 +1,7 @@
 """From a model's files, which may be a stranger's, to its config and its networks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ganzoo.building import build_network, find_architecture
@@ -37,23 +38,62 @@ def read_config(files: "ModelFiles") -> "ModelConfig":
     return ModelConfig.from_json(text)
 
 
-def load_network(
-    files: "ModelFiles", name: str, network: "NetworkConfig", loading: str, dtype: "torch.dtype"
-) -> "nn.Module":
-    """Build a network and give it the weights in its file.
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A network that can be built, and what its weights file can be at most; nothing of it is fetched or allocated yet.
+
+    Attributes:
+        name: Which of the model's networks it is.
+        network: Its part of config.json.
+        loading: What is being loaded, for messages.
+        build: Builds it on a device.
+        module: The network on the meta device; None if its constructor needs values, which the meta device has none of.
+        largest: How many bytes its weights file can have.
+    """
+
+    name: str
+    network: "NetworkConfig"
+    loading: str
+    build: Callable[[str], "nn.Module"]
+    module: "nn.Module | None"
+    largest: int
+
+    def load(self, files: "ModelFiles", dtype: "torch.dtype") -> "nn.Module":
+        """Return the network with the weights in its file.
+
+        Args:
+            files: The model's files.
+            dtype: What floating-point weights are converted to.
+
+        Raises:
+            ConfigError: The architecture refuses its arguments.
+            WeightsError: The weights are damaged or do not fit.
+            HubError: They cannot be fetched.
+        """
+        from ganzoo import weights
+
+        module, sha256, what = self.module, self.network.sha256, f"{self.loading} ({self.name})"
+        tensors = weights.read_tensors(files.path(self.network.file, largest=self.largest, sha256=sha256), sha256)
+        if module is not None:
+            weights.assign(module, tensors, what, dtype)
+        if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
+            module = self.build("cpu")  # what is not saved with the weights, its constructor fills
+            weights.assign(module, tensors, what, dtype)
+        return module
+
+
+def plan_network(name: str, network: "NetworkConfig", loading: str) -> PlannedNetwork:
+    """Look up a network's architecture, and measure the network.
 
     Args:
-        files: The model's files.
-        name: Which of its networks.
+        name: Which of the model's networks.
         network: That network's part of config.json.
         loading: What is being loaded, for messages.
-        dtype: What floating-point weights are converted to.
 
     Raises:
         MissingPluginError, UnknownNameError: There is no such architecture here.
         ConfigError: The architecture refuses its arguments.
-        WeightsError: The weights are damaged or do not fit.
-        HubError: They cannot be fetched.
+        WeightsError: config.json names no weights for it.
     """
     import torch
 
@@ -80,13 +120,7 @@ def load_network(
         raise
     except Exception:  # its constructor needs values, which the meta device has none of
         module = None
-    tensors = weights.read_tensors(files.path(network.file, largest=largest, sha256=network.sha256), network.sha256)
-    if module is not None:
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
-        module = build("cpu")  # what is not saved with the weights, its constructor fills
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    return module
+    return PlannedNetwork(name, network, loading, build, module, largest)
 
 
 def _holds_meta(value: object) -> bool:

@@ -42,6 +42,7 @@ from ganzoo.errors import (
 RAISED = (
     *(httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RuntimeError),
     *(EntryNotFoundError, RevisionResolutionError),
+    *(AttributeError, LookupError, TypeError),  # by the client, at an answer that is JSON of another kind
 )
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SECRET = re.compile(r"hf_\w{4,}|(?<=Bearer )[^\s'\"]+|(?<=\?)[^\s'\"]*=[^\s'\"]*")  # tokens, and signed addresses
@@ -256,4 +257,5 @@ _TABLE = (
     (LocalEntryNotFoundError, _not_cached),
     (RevisionResolutionError, _not_cached),
     (OSError, _on_disk),
+    *((kind, _not_the_hub) for kind in (AttributeError, LookupError, TypeError)),
 )

@@ -130,6 +130,16 @@ FAULTS = {
         HubUnreachableError,
         "what answered is not the Hugging Face Hub",
     ),
+    "JSON of another kind for information": (
+        lambda a: every(a, "GET /api/models/.*", body="[]"),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
+    "JSON of another kind for paths": (
+        lambda a: every(a, "POST .*/paths-info/.*", body="null"),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
     "wrong bytes of weights": (
         lambda a: every(a, GENERATOR, flip=5000),
         HubIntegrityError,
