@@ -181,7 +181,7 @@ def finish(trainer: Any) -> None:
         "vector": None,
         "image": f"ganzoo translate local-dir:{model} PICTURE --out translated",
     }.get(gan.condition.kind, f"ganzoo sample local-dir:{model} --out samples.png")
-    if trainer.evaluator and (best := trainer.evaluator.best):
+    if trainer.journal.evaluator and (best := trainer.journal.evaluator.best):
         click.echo(f"the best by {best.name}, {best.value:.4g} after {best.images} images, is in {trainer.run.best}")
     click.echo(f"the model is in {model}" + (f"; look at it with: {command}" if command else ""))
 

@@ -56,7 +56,7 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Tensor], dict[str, Any]]:
         "optimizer_numbers": numbers,
         "optimizer_groups": groups,
         "losses": parts,
-        "best": {} if trainer.evaluator is None else trainer.evaluator.state_dict(),
+        "best": {} if trainer.journal.evaluator is None else trainer.journal.evaluator.state_dict(),
         "callbacks": trainer.callbacks.state_dict(),
         **({"scalers": scalers} if scalers else {}),
         "environment": environment(trainer.processes.count),
@@ -87,13 +87,13 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             values = _below({**state["optimizer_numbers"], **tensors}, f"optimizer.{player.role}.")
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
             parts = state.get("losses", {}).get(player.role, {})
-            player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
+            player.parts = {name: torch.tensor(float(value), dtype=torch.float64) for name, value in parts.items()}
             if player.scaler is not None:
                 player.scaler.load_state_dict(state["scalers"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))
         trainer.monitor.earlier_seconds = float(state["seconds"])
-        if trainer.evaluator:
-            trainer.evaluator.load_state_dict(state.get("best", {}))
+        if trainer.journal.evaluator:
+            trainer.journal.evaluator.load_state_dict(state.get("best", {}))
         trainer.callbacks.load_state_dict(state.get("callbacks", {}))
     except (WeightsError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint is of other networks or another optimizer: {error}") from error

@@ -99,6 +99,10 @@ class Settings:
         """Return an interval in images as a number of steps, at least 1."""
         return max(1, round(images / self.images_per_step))
 
+    def is_due(self, images: int, steps: int) -> bool:
+        """Tell whether what comes at an interval in images, and at the end, is due after so many steps."""
+        return steps % self.interval(images) == 0 or steps == self.steps
+
     def resolved(self) -> "Settings":
         """Return the settings with nothing left to choose: device, precision and intervals.
 

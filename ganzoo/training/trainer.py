@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ganzoo import randomness
 from ganzoo.config import build_config
@@ -30,16 +29,13 @@ from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
-from ganzoo.training.evaluating import Evaluator
 from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan
-from ganzoo.training.health import BATCH, Health
 from ganzoo.training.interrupts import Interrupts
-from ganzoo.training.monitor import Monitor, check_networks, progress_bar
+from ganzoo.training.journal import Journal
+from ganzoo.training.monitor import Monitor, progress_bar
 from ganzoo.training.plan import Plan, plan_run
 from ganzoo.training.player import Player
 from ganzoo.training.precision import compiling
-from ganzoo.training.probe import Probe
-from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
 from ganzoo.training.schedules import Schedule
 from ganzoo.training.settings import Settings
@@ -122,7 +118,6 @@ class Trainer:
         self.gan = fit_gan(model, self.table, model_args, others, conditional=conditional, seed=self.settings.seed)
         check_fit(self.gan, self.table, has_own_step=step is not None)
         check_flips(self.table, self.settings.flip, self.settings.shift)
-        self._probe = Probe(self.table, self.gan.condition)
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
@@ -148,25 +143,18 @@ class Trainer:
         }
         self._batches = Batches(self.table, self.settings, memory_format)
         self.monitor = Monitor()
-        self._health = Health(self.table)
         self._schedule = Schedule(self.settings)
         self.callbacks = Callbacks(callbacks, is_active=not self.processes.number)
-        self._recorder = Recorder(self.run, self.settings.keep_checkpoints, self.callbacks)
-        self.evaluator = (
-            Evaluator(self.settings, self.table, self.gan, self._recorder, self._probe)
-            if self.settings.evaluate_every_images and not self.processes.number
-            else None
-        )
+        self.journal = Journal(self)
         self._interrupts = Interrupts()
         self._progress = progress and not self.processes.number
         self._is_resumed = False
-        self._index = 0  # the number of the next step
-        self._saved_index = -1
+        self.index = 0  # how many steps were taken: the number of the next one
 
     @property
     def images(self) -> int:
         """How many images the discriminator has been shown as real."""
-        return self._index * self.settings.images_per_step
+        return self.index * self.settings.images_per_step
 
     def fit(self) -> GAN:
         """Train to the end of the budget.
@@ -188,35 +176,34 @@ class Trainer:
         """
         with ExitStack() as stack:
             stack.enter_context(self._interrupts.listening())
+            stack.enter_context(self.processes.translating())
             with self.processes.holding():
                 if self.run:
                     stack.enter_context(self.run.locked())
-                    self._open(self.run)
+                    self.journal.open(self.run, is_resumed=self._is_resumed)
+            self.processes.agree(None)  # a refusal in one is a refusal in all, before any of them writes
+            self.processes.check_same(lambda: {**self.config(), "number of steps": self.index})
             bar = stack.enter_context(progress_bar(self.settings, self.images, is_shown=self._progress))
             cards = [self.gan.device] if self.gan.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(cards))  # each step seeds the global generators
             with self.processes.holding():
                 stack.enter_context(self.callbacks.running(self))
-                self._begin()
+                self.journal.begin(is_resumed=self._is_resumed)
             networks = list(self.gan.networks.values())
             for network in networks:
                 train_mode(network)
-            stack.enter_context(self.processes.translating())
             stack.enter_context(sharing(self.processes.share))
             stack.enter_context(synchronizing(networks, is_asked=self.settings.synchronize_batch_norm))
             stack.enter_context(compiling(networks, is_asked=self.settings.compile))
-            self.processes.check_same(lambda: {**self.config(), "number of steps": self._index})
             self.monitor.start(self.images)
-            while not self._is_stopped() and self._index < self.settings.steps:
+            while not self._is_stopped() and self.index < self.settings.steps:
                 self._train_step()
                 bar.update(self.settings.images_per_step)
                 with self.processes.holding():
-                    for call in self.callbacks.on_step:
-                        call(self.images)
-                    self._record(bar)
+                    self.journal.record(bar)
             with self.processes.holding():
-                self._finish()
-            self.processes.agree(None)  # nobody leaves before all files are written
+                self.journal.finish(is_complete=self._interrupts.received is None)
+            self._is_stopped()  # nobody leaves before all files are written
             if self._interrupts.received is not None:
                 if self.run:
                     logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
@@ -224,51 +211,24 @@ class Trainer:
         return self.result().eval()
 
     def _is_stopped(self) -> bool:
-        """Tell whether a signal was received, by any process."""
-        agreed = self.processes.agree(self._interrupts.received)
+        """Tell whether a signal was received, by any process, and end all of them if one failed."""
+        # Process 0 may have evaluated the model meanwhile, for longer than a process may otherwise be silent.
+        every = self.settings.evaluate_every_images
+        is_patient = every > 0 and self.settings.is_due(every, self.index)
+        agreed = self.processes.agree(self._interrupts.received, is_patient=is_patient)
         if agreed is not None:  # else one that was received since counts for the next step
             self._interrupts.received = agreed
         return agreed is not None
 
-    def _finish(self) -> None:
-        check_networks(self._index, dict(self.result().networks.items()))
-        self._save()
-        is_saved_for_others = all(name in self.gan.config.networks for name in self.gan.networks)
-        if self.run and is_saved_for_others and self._interrupts.received is None:
-            result = self.result()
-            picture = self._probe.picture(result, seed=0)
-            self._recorder.publish(result, picture, getattr(torch, self.settings.weights_dtype))
-
-    def _open(self, run: RunFolder) -> None:
-        run.sweep()
-        if self._is_resumed:
-            run.cut_log(self.images)
-            CheckpointStore(run.checkpoints, self.settings.keep_checkpoints).point_to(self.images)
-            return
-        run.check_free()
-        run.cut_log(-1)  # of a start that was cut short
-
-    def _begin(self) -> None:
-        """Look at the networks before the first step, and make the run's folder one that can be resumed."""
-        if self._is_resumed:
-            if self.evaluator:
-                self.evaluator.mend(self.result(), self.images)
-            return
-        self._evaluate()  # the first of all: what cannot be evaluated shows while there is nothing to resume
-        self._save()
-        if self.run:
-            self.run.create(self.config())
-        self._draw()
-
     def _train_step(self) -> None:
-        settings, index = self.settings, self._index
+        settings, index = self.settings, self.index
         # Dropout draws from it. torch.manual_seed would spend 0.2 ms on noting the stack for devices it has not met.
         every_generator = torch.default_generator if settings.device == "cpu" else torch
         shared = [self.processes.number] if self.processes.number else []
         every_generator.manual_seed(randomness.hash_seed(settings.seed, index, "global", *shared))
         self.step.begin(index)
         decay = self._schedule.factor(index)
-        check = settings.device == "cpu" or self._is_due(settings.log_every_images, index + 1)
+        check = settings.device == "cpu" or settings.is_due(settings.log_every_images, index + 1)
         for number in range(settings.discriminator_steps):
             batch = self._batches.batch(index, number)
             losses = self.step.discriminator_losses(batch)
@@ -283,50 +243,7 @@ class Trainer:
             self.monitor.values |= self.generator.update(losses, index, decay=decay, check=check)
         for average in self.averages.values():
             average.update()
-        self._index += 1
-
-    def _draw(self) -> None:
-        self._recorder.draw(self._probe.picture(self.result(), self.settings.seed), self.images)
-
-    def _evaluate(self) -> None:
-        if self.evaluator:
-            self.evaluator.evaluate(self.result(), self.images, self._index, self._checkpoint)
-
-    def _is_due(self, every_images: int, index: int) -> bool:
-        return index % self.settings.interval(every_images) == 0 or index == self.settings.steps
-
-    def _record(self, bar: "tqdm[Any]") -> None:
-        if self.processes.number:
-            if self._is_due(self.settings.checkpoint_every_images, self._index):
-                check_networks(self._index, dict(self.result().networks.items()))
-            return
-        if self._is_due(self.settings.log_every_images, self._index):
-            line = self.monitor.line(self.images, self._index, self.step.statistics)
-            line["spread"] = self._health.relative_spread(self._probe.samples(self.result(), BATCH, self.settings.seed))
-            self._health.watch(line)
-            bar.set_postfix(D=f"{line['discriminator_loss']:.3f}", G=f"{line['generator_loss']:.3f}", refresh=False)
-            self._recorder.log(line)
-        if self._is_due(self.settings.sample_every_images, self._index):
-            self._draw()
-        if self.evaluator and self._is_due(self.settings.evaluate_every_images, self._index):
-            self._evaluate()
-        if self._index % self.settings.interval(self.settings.checkpoint_every_images) == 0:
-            self._checkpoint()
-
-    def _checkpoint(self) -> None:
-        """Write a checkpoint, unless this very state is on disk; a disk that refuses does not end training."""
-        if self.run is None or self._saved_index == self._index:
-            return
-        tensors, state = resuming.pack(self)
-        self._recorder.checkpoint(self.images, tensors, state)
-        if self._recorder.unsaved is None:
-            self._saved_index = self._index
-
-    def _save(self) -> None:
-        """Write a checkpoint, and raise if the disk refuses."""
-        self._checkpoint()
-        if self._recorder.unsaved:
-            raise self._recorder.unsaved
+        self.index += 1
 
     def plan(self) -> Plan:
         """Say what the run would be and take: its settings, parameters, memory and time.
@@ -412,6 +329,6 @@ class Trainer:
             trainer = cls(run=folder.path, progress=progress, value_range=value_range, **arguments)
         checkpoint = CheckpointStore(folder.checkpoints, trainer.settings.keep_checkpoints).load_newest()
         resuming.check_unchanged(checkpoint.state, asked, trainer.config(), folder.path, trainer.processes.count)
-        trainer._index = trainer._saved_index = resuming.unpack(checkpoint, trainer)
+        trainer.index = resuming.unpack(checkpoint, trainer)
         trainer._is_resumed = True
         return trainer

@@ -36,7 +36,7 @@ def main(kind, number, step, *line):
     train_step = Trainer._train_step
 
     def faulty(trainer):
-        if trainer._index == int(step) and kind != "none":
+        if trainer.index == int(step) and kind != "none":
             act(kind)
         train_step(trainer)
 

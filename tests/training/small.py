@@ -104,7 +104,7 @@ def stop_at(run, number, *, save=False):
 
     def stop():
         if save:
-            run._checkpoint()
+            run.journal.checkpoint()
         raise StoppedError
 
     try:

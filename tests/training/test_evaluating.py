@@ -101,7 +101,7 @@ def test_a_kill_before_the_best_is_written_is_made_good_when_resumed(tmp_path, w
         with pytest.raises(KilledError):
             trainer(run, **RISKY).fit()
     resumed = Trainer.resume(run, progress=False)
-    best = resumed.evaluator.best.images
+    best = resumed.journal.evaluator.best.images
     assert best == resumed.images > 0  # the checkpoint says so, and the folder does not yet
     assert not (run / "best").exists() if between else 0 < kept(run)[1] < best
     stop_at(resumed, resumed.images // BATCH)
@@ -128,7 +128,7 @@ def test_a_disk_that_refuses_the_best_is_a_warning_and_the_next_better_one_is_tr
     trained.fit()
     assert any("the disk is full" in message for message in warnings_of(caplog))
     assert len(calls) > 2
-    assert trained.evaluator.best.images == kept(run)[1]
+    assert trained.journal.evaluator.best.images == kept(run)[1]
     assert not list(run.glob("*.tmp-*"))
 
 
@@ -139,7 +139,7 @@ def test_the_untrained_model_is_measured_and_never_the_best(tmp_path):
     trained.fit()
     values = dict(numbers(run, "modes"))
     assert values[0] > max(values[16], values[32])
-    assert trained.evaluator.best.images > 0
+    assert trained.journal.evaluator.best.images > 0
 
 
 def test_evaluating_without_best_keeps_none(tmp_path):
@@ -147,7 +147,7 @@ def test_evaluating_without_best_keeps_none(tmp_path):
     trained = trainer(run, steps=4, evaluate_every_images=32, evaluate_samples=50)
     trained.fit()
     assert [images for images, _ in numbers(run, "modes")] == [0, 32, 64]
-    assert trained.evaluator.best is None
+    assert trained.journal.evaluator.best is None
     assert not (run / "best").exists()
 
 
@@ -194,8 +194,8 @@ def test_pictures_are_looked_at_by_the_judge_that_is_named(tmp_path, monkeypatch
     (name,) = [key for key in lines(run)[0] if key.startswith("FCD")]
     assert name.startswith("FCD[judge-mnist-")
     values = dict(numbers(run, name))
-    assert trained.evaluator.best.name == name
-    assert values[trained.evaluator.best.images] == min(values[16], values[32])
+    assert trained.journal.evaluator.best.name == name
+    assert values[trained.journal.evaluator.best.images] == min(values[16], values[32])
     protocol = ganzoo.load(run / "best").config.metrics[0]["protocol"]
     assert (protocol["samples"], protocol["seed"]) == (200, 0)
 
