@@ -14,6 +14,7 @@ from typing import IO, Any
 from ganzoo.data import shelves
 from ganzoo.data.pictures import MAX_FILE_BYTES, check_file_size
 from ganzoo.data.shelves import Found, in_order, is_hidden, is_picture
+from ganzoo.data.zips import directory_bytes, read_member
 from ganzoo.errors import DataError
 
 # Pictures hardly shrink any further: more than this many times its size is no honest archive, unless it is small.
@@ -218,7 +219,7 @@ class ZipShelf(_ArchiveShelf):
                 check_file_size(member.file_size, f"{self.path}/{name}")
                 if member.flag_bits & 1:
                     raise DataError(f"the picture {name!r} is encrypted; make the archive anew without a password")
-                content: bytes | DataError = self._archive.read(member)
+                content: bytes | DataError = read_member(self._archive, member)
             except DataError as error:
                 content = error
             except Exception as error:  # zipfile and the decompressors raise nearly anything on damaged content.
@@ -241,16 +242,8 @@ class ZipShelf(_ArchiveShelf):
 
     def _check_directory(self) -> None:
         """Refuse a list of members that is too long, before it is read."""
-        with self.path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(size - 2**16 - 22, 0))
-            end = file.read()
-        at = end.rfind(b"PK\x05\x06")
-        if at < 0 or len(end) < at + 22:
+        stated = directory_bytes(self.path)
+        if stated is None:
             raise self._damaged("it does not end as an archive does")
-        stated = int.from_bytes(end[at + 12 : at + 16], "little")
-        if stated == 2**32 - 1:  # the long form states it elsewhere
-            long_form = end.rfind(b"PK\x06\x06", 0, at)
-            stated = int.from_bytes(end[long_form + 40 : long_form + 48], "little") if long_form >= 0 else size
         if stated > MAX_DIRECTORY_BYTES:
             raise DataError(f"{str(self.path)!r} has a list of members of {stated:,} bytes; give a smaller archive")

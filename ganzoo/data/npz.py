@@ -15,6 +15,7 @@
 At most one of `labels`, `vectors` and `sources` is there.
 """
 
+import io
 import os
 import zipfile
 from dataclasses import replace
@@ -26,10 +27,12 @@ from torch import Tensor
 
 from ganzoo.data.arrays import ValueRange, table_from_arrays
 from ganzoo.data.table import Table
+from ganzoo.data.zips import check_method
 from ganzoo.errors import DataError, did_you_mean
 from ganzoo.files import from_home, writing
 
 MAX_BYTES = 32 * 2**30
+_MAX_HEADER_BYTES = 2**16
 
 KEYS = (
     *("samples", "images", "labels", "class_names", "vectors", "sources", "value_range", "scale", "offset"),
@@ -128,19 +131,24 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -
         raise DataError(
             f"{member.filename!r} in {str(path)!r} has {member.file_size:,} bytes; up to {MAX_BYTES:,} are read"
         )
+    check_method(member)
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read_header[version](stream)
-        if dtype.hasobject:
-            raise DataError(
-                f"{member.filename!r} in {str(path)!r} holds Python objects, which are never read; write it as numbers"
-            )
-        # What a header promises must be what is there, before room is made for it.
-        if int(np.prod(shape, dtype=object)) * dtype.itemsize != member.file_size - stream.tell():
-            raise DataError(f"{member.filename!r} in {str(path)!r} is not as long as its header says; make it again")
+        # A header that is longer ends too early for NumPy.
+        beginning = io.BytesIO(stream.read(_MAX_HEADER_BYTES))
+    version = np.lib.format.read_magic(beginning)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read_header[version](beginning)
+    if dtype.hasobject:
+        raise DataError(
+            f"{member.filename!r} in {str(path)!r} holds Python objects, which are never read; write it as numbers"
+        )
+    # What a header promises must be what is there, before room is made for it.
+    if int(np.prod(shape, dtype=object)) * dtype.itemsize != member.file_size - beginning.tell():
+        raise DataError(f"{member.filename!r} in {str(path)!r} is not as long as its header says; make it again")
     with archive.open(member) as stream:
-        return cast(_Array, np.lib.format.read_array(stream, allow_pickle=False))
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        stream.read(1)  # the end, where the checksum is compared
+    return cast(_Array, array)
 
 
 def _channels_first(images: _Array, path: Path) -> _Array:
