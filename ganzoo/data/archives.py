@@ -24,6 +24,9 @@ SMALL_BYTES = 2**28
 # The list of a zip archive's members is read into memory at once.
 MAX_DIRECTORY_BYTES = 2**27
 
+# Of a member's name: characters, and slashes.
+MAX_NAME, MAX_DEPTH = 4096, 64
+
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.GzipFile,
@@ -102,6 +105,12 @@ class _ArchiveShelf:
 
     def _put(self, name: str, member: Any, *, is_file: bool) -> None:
         """List a member; a link, a device and their like are no files, and are passed over."""
+        # All folders around a member are kept by their whole names.
+        if len(name) > MAX_NAME or name.count("/") > MAX_DEPTH:
+            raise DataError(
+                f"{str(self.path)!r} has a member whose name, {name[:40]!r} and so on, has {len(name):,} characters "
+                f"and {name.count('/'):,} slashes; up to {MAX_NAME:,} and {MAX_DEPTH} are read, so make it anew"
+            )
         path = PurePosixPath(name)
         parts = path.parts
         if path.is_absolute() or ".." in parts or "\0" in name:
@@ -121,6 +130,8 @@ class _ArchiveShelf:
         self._pictures.setdefault("/".join(parts[:-1]), []).append(parts[-1])
         for depth in range(len(parts) - 1):
             self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+        if len(self._folders) > shelves.MAX_FOLDERS:
+            raise DataError(f"{str(self.path)!r} has more than {shelves.MAX_FOLDERS:,} folders; give a smaller archive")
 
     def _check_count(self, count: int) -> None:
         if count > shelves.MAX_FILES:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -73,6 +74,33 @@ def test_links_and_devices_are_passed_over_and_counted(tmp_path, caplog):
             archive.writestr(member, "/etc/passwd")
     assert len(open_data(path)) == 3
     assert "4 other files passed over, such as 'z0.png'" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("name", ["x/" * 65 + "0.png", "x" * 4093 + ".png", "x/" * 30_000 + "0.png"])
+def test_names_that_are_too_long_or_too_deep_are_refused_at_once(tmp_path, kind, name):
+    path = WRITERS[kind](tmp_path / f"a.{kind}", {name: FILES["0.png"]})
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"has a member whose name, 'xx?.* and so on, has [\d,]+ characters") as raised:
+        open_data(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(str(raised.value)) < 500 + len(str(path))
+    assert most < 10_000_000  # the names of all folders around the last one have 900,000,000 characters
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("name", ["x/" * 64 + "0.png", "x" * 4092 + ".png"])
+def test_names_that_are_just_short_enough(tmp_path, kind, name):
+    assert len(open_data(WRITERS[kind](tmp_path / f"a.{kind}", {name: FILES["0.png"]}))) == 1
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_too_many_folders_in_an_archive(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(shelves, "MAX_FOLDERS", 2)
+    path = WRITERS[kind](tmp_path / f"a.{kind}", {"a/b/c/0.png": FILES["0.png"]})
+    with pytest.raises(DataError, match="has more than 2 folders; give a smaller archive"):
+        open_data(path)
 
 
 def bomb(path, kind, size):
