@@ -31,7 +31,7 @@ DEFAULT_HELD_OUT, HELD_OUT_FROM = 0.1, 100
 PIL_MODES = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}
 CHANNELS = {"grey": 1, "RGB": 3, "RGBA": 4}
 
-_FORM = 1  # of what lies in the cache
+_FORM = 2  # of what lies in the cache
 
 
 class Collection:
@@ -69,7 +69,7 @@ class Collection:
         key = {"form": _FORM, "files": digest.hexdigest(), "options": self.options.to_text(), "decoder": _decoder()}
         shape = (len(self.chosen), CHANNELS[self.options.mode], height, width)
         samples, facts = filled(shape, key, self._fill)
-        failed = {int(i): str(message) for i, message in facts["failed"]}
+        failed = {self.chosen[row]: str(message) for row, message in facts["failed"]}
         self.failed |= failed
         self._check_failed()
         kept = [i for i in self.chosen if i not in failed]
@@ -135,7 +135,7 @@ class Collection:
         return chosen
 
     def _fill(self, samples: Tensor) -> tuple[int, dict[str, Any]]:
-        failed: list[list[Any]] = []
+        failed: list[list[Any]] = []  # by row: what lies in the cache is of the chosen alone
         is_passing = False
         names = [self.layout.names[i] for i in self.chosen]
         for row, content in reading(self.shelf, names, "reading pictures"):
@@ -143,11 +143,11 @@ class Collection:
                 samples[row] = pixels(self._picture(content, self.chosen[row]))
             except _ChangedError as error:
                 is_passing = True
-                failed.append([self.chosen[row], str(error)])
+                failed.append([row, str(error)])
             except DataError as error:
-                failed.append([self.chosen[row], str(error)])
-        bad = {position for position, _ in failed}
-        kept = [row for row, position in enumerate(self.chosen) if position not in bad]
+                failed.append([row, str(error)])
+        bad = {row for row, _ in failed}
+        kept = [row for row in range(len(names)) if row not in bad]
         for to, row in enumerate(kept):
             if to != row:
                 samples[to] = samples[row]
