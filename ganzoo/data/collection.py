@@ -102,8 +102,8 @@ class Collection:
         )
 
     def _resolved(self) -> PictureOptions:
-        """Return the options with nothing left open."""
-        good = self.good.values()
+        """Return the options with nothing left open, the same for every split."""
+        good = [*self.good.values(), *self._elsewhere()]
         size, mode, held_out = self.asked.size, self.asked.mode, self.asked.held_out
         if size is None:
             sizes = {header.size for header in good}
@@ -111,10 +111,21 @@ class Collection:
         if mode == "auto":
             mode = "grey" if all(header.is_grey for header in good) else "RGB"
         if self.layout.has_splits:
+            if held_out:
+                raise DataError(
+                    f"held_out is {held_out:g}, but {str(self.shelf.path)!r} has folders by split, so nothing is held "
+                    "out of them; leave it away"
+                )
             held_out = None
         elif held_out is None:
             held_out = DEFAULT_HELD_OUT if len(self.layout.names) >= HELD_OUT_FROM else 0.0
         return replace(self.asked, image_size=size, mode=mode, held_out=held_out)
+
+    def _elsewhere(self) -> list[Header]:
+        """Return the headers of the other splits' pictures, where these are needed; not of those that have none."""
+        if not self.layout.elsewhere or (self.asked.size is not None and self.asked.mode != "auto"):
+            return []
+        return [each for each in survey(self.shelf, self.layout.elsewhere) if isinstance(each, Header)]
 
     def _chosen(self) -> list[int]:
         """Return the positions of the split's pictures."""

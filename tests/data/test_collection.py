@@ -102,6 +102,35 @@ def test_split_folders(tmp_path):
     assert open_data(f"pictures@train:{path}").name == f"{path.name}-train"
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("labels", ["", ",labels=none"])
+def test_all_splits_have_one_size_and_mode(tmp_path, kind, labels):
+    files = {
+        "train/0.png": encoded(noise(0, 16, 16)),
+        "train/1.png": encoded(noise(1, 16, 16, channels=1)),
+        "test/2.png": encoded(noise(2, 20, 20, channels=1)),
+        "val/3.png": encoded(noise(3, 16, 16, channels=1)),
+        "val/bad.png": b"hello",
+    }
+    path = place(tmp_path, kind, files)
+    shapes = {open_data(f"pictures@{split}{labels},unreadable=0.5:{path}").sample_shape for split in ("train", "test")}
+    assert shapes == {(3, 64, 64)}
+    assert open_data(f"pictures@test,mode=grey{labels}:{path}").sample_shape == (1, 64, 64)
+    assert open_data(f"pictures@test,image_size=8{labels}:{path}").sample_shape == (3, 8, 8)
+    alike = {"train/0.png": encoded(noise(0, 16, 12)), "test/2.png": encoded(noise(2, 16, 12))}
+    (tmp_path / "alike").mkdir()
+    assert open_data(place(tmp_path / "alike", kind, alike)).sample_shape == (3, 16, 12)
+
+
+def test_nothing_is_held_out_of_folders_by_split(tmp_path):
+    path = write_files(
+        tmp_path, {f"{split}/{i}.png": PLAIN[f"{i}.png"] for i in range(3) for split in ("train", "test")}
+    )
+    with pytest.raises(DataError, match=r"held_out is 0\.3, but .* has folders by split"):
+        open_data(f"pictures,held_out=0.3:{path}")
+    assert len(open_data(f"pictures,held_out=0:{path}")) == 3
+
+
 def digest_share(content):
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
 
