@@ -31,8 +31,8 @@ def check(folder: Path, sheet: Path | None, labels: str, as_json: bool) -> None:
     Example: ganzoo data check photos --sheet sheet.png
 
     With --json, prints an object with the keys path, pictures, splits, broken_splits (an object: split to reason),
-    labels, sizes, modes, formats (each an object: key to count), transparent, animated, turned, profiles, unreadable (an
-    object: name to reason), duplicates (an array of arrays of names), empty_folders and other_files.
+    labels, sizes, modes, formats (each an object: key to count), transparent, animated, turned, profiles, unreadable
+    (an object: name to reason), duplicates (an array of arrays of names), empty_folders and other_files.
     """
     from ganzoo.data.inspection import inspect_pictures
     from ganzoo.data.render import draw, save_png
