@@ -140,7 +140,8 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.sample_shape) <= 8 or not all(1 <= size <= 2**20 for size in self.sample_shape):
-            raise ConfigError(f"config: sample_shape is {self.sample_shape}; it takes 1 to 8 sizes from 1 to {2**20}")
+            shape = str(self.sample_shape)[:100]
+            raise ConfigError(f"config: sample_shape is {shape}; it takes 1 to 8 sizes from 1 to {2**20}")
         if self.scale == 0:
             raise ConfigError("config: scale is 0; it takes any other number")
 
@@ -195,6 +196,8 @@ class ModelConfig:
         if not isinstance(sampling, dict):
             raise ConfigError("config.json has no sampling section; load a folder that ganzoo saved")
         parts = {name: _network(name, network) for name, network in networks.items()}
+        if "generator" not in networks:
+            raise ConfigError("config.json has no generator; load a folder that ganzoo saved")
         content |= {"networks": parts, "sampling": build_config(SamplingConfig, sampling, "config.json: sampling")}
         return build_config(cls, content, "config.json")
 

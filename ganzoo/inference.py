@@ -71,8 +71,9 @@ class InferenceCopies:
     def find(self, network: nn.Module, precision: Precision) -> "Ready":
         """Return what computes a network's outputs, up to rounding.
 
-        Whatever has changed in the network since the last call is seen: modules, their attributes, and the numbers in
-        their tensors, however they were changed.
+        What has changed in the network since the last call is seen: modules, their attributes, and the numbers in their
+        tensors; those that were changed through `.data` or NumPy if by more than rounding beside the largest of 1,024
+        neighbours. A list or dictionary that a module holds, and whose content changes, is not.
 
         Args:
             network: The network, in any mode, which stays as it is.
@@ -137,6 +138,7 @@ class _State:
         self._attributes = list(_attributes(modules))
         self._tensors = list(_tensors(modules))
         self._addresses = [tensor.data_ptr() for tensor in self._tensors]
+        self._versions = list(map(_version, self._tensors))
         # Rows of the same memory, which thereby stays taken: no later tensor can come to lie at an old one's address.
         rows = [_flat(tensor) for tensor in self._tensors]
         large = [row for row in rows if row.numel() >= SMALL and row.dtype in (torch.float32, torch.float64)]
@@ -156,6 +158,7 @@ class _State:
             and _same(_attributes(modules), self._attributes)
             and _same(_tensors(modules), self._tensors)
             and [tensor.data_ptr() for tensor in self._tensors] == self._addresses
+            and list(map(_version, self._tensors)) == self._versions
             and all(map(torch.equal, self._numbers(), self._noted))
         )
 
@@ -163,12 +166,16 @@ class _State:
         """Return numbers that change when one in any tensor does by more than rounding.
 
         They are small tensors as they are, and sums of the blocks of large ones, with factors that are all different,
-        so that exchanged numbers and signs show too. The versions that tensors count of themselves would be quicker to
-        compare, but what is done through `.data` or NumPy does not count.
+        so that exchanged numbers and signs show too. The versions that tensors count of themselves see every change,
+        but not what is done through `.data` or NumPy.
         """
         with torch.no_grad():
             exact = [torch.cat(rows) for rows in self._exact]
             return [*exact, *(block @ each for block, each in zip(self._blocks, self._factors, strict=True))]
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _same(found: Iterable[object], noted: Sequence[object]) -> bool:

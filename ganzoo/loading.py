@@ -1,13 +1,15 @@
 """From a model's files, which may be a stranger's, to its config and its networks."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ganzoo.building import build_network, find_architecture
 from ganzoo.errors import ConfigError, GanzooError, SourceError, WeightsError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from torch import nn
 
@@ -38,81 +40,101 @@ def read_config(files: "ModelFiles") -> "ModelConfig":
     return ModelConfig.from_json(text)
 
 
-def load_network(
-    files: "ModelFiles", name: str, network: "NetworkConfig", loading: str, dtype: "torch.dtype"
-) -> "nn.Module":
-    """Build a network and give it the weights in its file.
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A network that can be built, and what its weights file can be at most; nothing of it is fetched or allocated yet.
+
+    Attributes:
+        name: Which of the model's networks it is.
+        network: Its part of config.json.
+        loading: What is being loaded, for messages.
+        build: Builds it on a device.
+        module: The network on the meta device; None if its constructor needs values, which the meta device has none of.
+        largest: How many bytes its weights file can have.
+    """
+
+    name: str
+    network: "NetworkConfig"
+    loading: str
+    build: Callable[[str], "nn.Module"]
+    module: "nn.Module | None"
+    largest: int
+
+    def fetch(self, files: "ModelFiles") -> "Path":
+        """Return the path of its weights file, fetched if need be.
+
+        Args:
+            files: The model's files.
+
+        Raises:
+            WeightsError: There is no such file, or it is larger than the network.
+            HubError: It cannot be fetched, or is larger than the network.
+        """
+        return files.path(self.network.file, largest=self.largest, sha256=self.network.sha256)
+
+    def load(self, files: "ModelFiles", dtype: "torch.dtype") -> "nn.Module":
+        """Return the network with the weights in its file.
+
+        Args:
+            files: The model's files.
+            dtype: What floating-point weights are converted to.
+
+        Raises:
+            ConfigError: The architecture refuses its arguments.
+            WeightsError: The weights are damaged or do not fit.
+            HubError: They cannot be fetched.
+        """
+        from ganzoo import weights
+
+        module, what = self.module, f"{self.loading} ({self.name})"
+        tensors = weights.read_tensors(self.fetch(files), self.network.sha256)
+        if module is not None:
+            weights.assign(module, tensors, what, dtype)
+        if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
+            module = self.build("cpu")  # what is not saved with the weights, its constructor fills
+            weights.assign(module, tensors, what, dtype)
+        return module
+
+
+def plan_network(name: str, network: "NetworkConfig", loading: str) -> PlannedNetwork:
+    """Look up a network's architecture, and measure the network.
 
     Args:
-        files: The model's files.
-        name: Which of its networks.
+        name: Which of the model's networks.
         network: That network's part of config.json.
         loading: What is being loaded, for messages.
-        dtype: What floating-point weights are converted to.
 
     Raises:
         MissingPluginError, UnknownNameError: There is no such architecture here.
         ConfigError: The architecture refuses its arguments.
-        WeightsError: The weights are damaged or do not fit.
-        HubError: They cannot be fetched.
+        WeightsError: config.json names no weights for it.
     """
+    import torch
+
     from ganzoo import weights
-
-    path, module = fetch_weights(files, name, network, loading)
-    tensors = weights.read_tensors(path, network.sha256)
-    if module is not None:
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    if module is None or any(_holds_meta(vars(part)) for part in module.modules()):
-        module = _build(name, network, loading, "cpu")  # what is not saved with the weights, its constructor fills
-        weights.assign(module, tensors, f"{loading} ({name})", dtype)
-    return module
-
-
-def fetch_weights(
-    files: "ModelFiles", name: str, network: "NetworkConfig", loading: str
-) -> "tuple[Path, nn.Module | None]":
-    """Return the path of a network's weights, fetched if need be, and the network on the meta device.
-
-    On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds, nor a
-    file be fetched or read that has more than the network takes. A network that cannot be built there is None.
-
-    Args:
-        files: The model's files.
-        name: Which of its networks.
-        network: That network's part of config.json.
-        loading: What is being loaded, for messages.
-
-    Raises:
-        MissingPluginError, UnknownNameError: There is no such architecture here.
-        ConfigError: The architecture refuses its arguments.
-        WeightsError: config.json names no weights, or they are larger than the network.
-        HubError: They cannot be fetched, or are larger than the network.
-    """
-    from ganzoo import weights
+    from ganzoo.models.architecture import weights_coming
 
     if not network.file:
         raise WeightsError(
             f"{loading}: config.json names no weights for the {name}; give a folder that save_pretrained wrote"
         )
+    architecture = find_architecture(network, loading)
+
+    def build(device: str) -> "nn.Module":
+        with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
+            return build_network(architecture, name, network.args, network.architecture)
+
+    # On the meta device nothing is allocated, so that a config cannot ask for more than its weights file holds, nor a
+    # file be fetched or read that has more than the network takes.
     module, largest = None, LARGEST_WEIGHTS
     try:
-        module = _build(name, network, loading, "meta")
+        module = build("meta")
         largest = weights.largest_file(module)
     except GanzooError:
         raise
     except Exception:  # its constructor needs values, which the meta device has none of
         module = None
-    return files.path(network.file, largest=largest, sha256=network.sha256), module
-
-
-def _build(name: str, network: "NetworkConfig", loading: str, device: str) -> "nn.Module":
-    import torch
-
-    from ganzoo.models.architecture import weights_coming
-
-    architecture = find_architecture(network, loading)
-    with torch.random.fork_rng(devices=[]), torch.device(device), weights_coming():
-        return build_network(architecture, name, network.args, network.architecture)
+    return PlannedNetwork(name, network, loading, build, module, largest)
 
 
 def _holds_meta(value: object) -> bool:

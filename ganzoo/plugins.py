@@ -57,7 +57,7 @@ def find(kind: Kind, name: str) -> Entry:
     ]
     if not found:
         raise unknown_name(
-            f"no {KIND_WORDS[kind]} is named {name!r}", name, entries(kind), f"ganzoo list --kind {kind}"
+            f"no {KIND_WORDS[kind]} is named {name[:100]!r}", name, entries(kind), f"ganzoo list --kind {kind}"
         )
     first, *others = found
     # One object that a distribution registers under two namespaces is still one thing.
@@ -172,7 +172,7 @@ def missing(provider: Mapping[str, Any], architecture: str, loading: str) -> Mis
     else:
         remedy = "its config.json holds no valid requirement, so no install command is shown"
     return MissingPluginError(
-        f"cannot load {loading!r}: its architecture {architecture!r} is a plugin's; {remedy}. "
+        f"cannot load {loading!r}: its architecture {architecture[:100]!r} is a plugin's; {remedy}. "
         f"The plugin {_state(distribution, version)}."
     )
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from ganzoo import plugins, published, zoo
 from ganzoo.card import PICTURE
 from ganzoo.config import LARGEST_CONFIG
+from ganzoo.errors import WeightsError
 from ganzoo.gan import GAN
 from ganzoo.hub.pushing import Pushed, Target, describe, push_folder
-from ganzoo.loading import fetch_weights
+from ganzoo.loading import plan_network
 from ganzoo.registry import Published
 
 LARGEST_EXTRA = 2**25  # bytes of a card or a picture
@@ -70,9 +71,14 @@ def _copy(source: str, folder: Path) -> GAN:
     there = zoo.locate(source)
     config = zoo.read_config(there)
     shutil.copyfile(there.path("config.json", largest=LARGEST_CONFIG), folder / "config.json")
-    for name, network in config.networks.items():
-        path, _ = fetch_weights(there, name, network, source)
-        shutil.copyfile(path, folder / network.file)
+    for planned in [plan_network(name, network, source) for name, network in config.networks.items()]:
+        try:
+            shutil.copyfile(planned.fetch(there), folder / planned.network.file)
+        except FileNotFoundError as error:
+            raise WeightsError(
+                f"{source} has no {planned.network.file}, which its config.json names; give a folder that "
+                "save_pretrained wrote"
+            ) from error
     for name in (PICTURE, "README.md"):
         if there.size(name):
             shutil.copyfile(there.path(name, largest=LARGEST_EXTRA), folder / name)

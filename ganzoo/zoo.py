@@ -18,7 +18,7 @@ from ganzoo.building import (
 )
 from ganzoo.errors import SourceError, UnknownNameError
 from ganzoo.files import is_folder
-from ganzoo.loading import check_shape, load_network, read_config
+from ganzoo.loading import check_shape, plan_network, read_config
 
 if TYPE_CHECKING:
     import torch
@@ -101,9 +101,10 @@ def load(
     wanted = [name for name in config.networks if discriminator or name != "discriminator"]
     if discriminator and "discriminator" not in config.networks:
         raise SourceError(f"{os.fspath(source)!r} has no discriminator; load it without discriminator=True")
-    networks = {
-        name: load_network(files, name, config.networks[name], str(source), dtype or torch.float32) for name in wanted
-    }
+    # All are measured before the first is fetched or read, so that a config that cannot be used costs nothing.
+    plans = {name: plan_network(name, config.networks[name], str(source)) for name in wanted}
+    check_shape({name: plan.module for name, plan in plans.items() if plan.module is not None}, config)
+    networks = {name: plan.load(files, dtype or torch.float32) for name, plan in plans.items()}
     check_shape(networks, config)
     return GAN(networks, config=config).to(device).eval()
 

@@ -133,6 +133,7 @@ NO_MODEL = "config.json has no ganzoo.schema, so it is no ganzoo model"
         (content(ganzoo={"schema": 2}), "has schema 2, newer than 1; upgrade: pip install -U torch-ganzoo"),
         (content(networks={}), "config.json has no networks"),
         (content(networks=[]), "config.json has no networks"),
+        (content(networks={"discriminator": {"architecture": "mlp"}}), "config.json has no generator"),
         (content(networks={f"n{i}": {} for i in range(33)}), "config.json has no networks"),
         (content(networks={"generator": 1}), "'generator' is no network"),
         (content(networks={"../g": {}}), "'../g' is no network; it takes a short lower-case name"),

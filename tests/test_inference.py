@@ -418,3 +418,13 @@ def test_parametrized_weights_are_computed():
 def test_other_precisions_are_refused(precision):
     with pytest.raises(InputError, match=r"precision is .*; it takes 'fp32' or 'bf16'"):
         made().iter_samples(1, seed=0, precision=precision)
+
+
+def test_a_small_change_beside_a_very_large_weight_is_seen():
+    gan = made()
+    weight = max(gan.generator.parameters(), key=torch.numel).data.flatten()
+    weight[0] = 1e7
+    sampled(gan)
+    with torch.no_grad():
+        max(gan.generator.parameters(), key=torch.numel).view(-1)[1] += 0.25  # less than rounding beside 1e7
+    assert_fresh(gan)

@@ -183,11 +183,11 @@ def test_a_config_larger_than_the_limit_is_not_read_on(folder):
         ),
         (lambda c: c["sampling"].update(sample_shape=[2**20] * 8), ConfigError, "the generator is one for samples of"),
         (
-            lambda c: c["networks"].update(critic=c["networks"].pop("generator")),
+            lambda c: c["networks"].update(critic=c["networks"]["generator"]),
             ConfigError,
             "mlp has no network 'critic'",
         ),
-        (lambda c: c["networks"].pop("generator"), GanzooError, "it takes at least generator="),
+        (lambda c: c["networks"].pop("generator"), ConfigError, "config.json has no generator"),
         (
             lambda c: c["networks"]["generator"].pop("file"),
             WeightsError,
@@ -323,6 +323,33 @@ def test_a_mutated_config_loads_or_is_refused_with_a_typed_error(folder):
             refused += 1
             str(error).encode()
     assert 100 < refused < 300
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (
+            lambda c: c["networks"]["discriminator"].update(architecture="x" * 10**5),
+            UnknownNameError,
+            "no architecture",
+        ),
+        (lambda c: c["networks"]["discriminator"]["args"].update(latent_dim=0), ConfigError, "latent_dim"),
+        (lambda c: c["sampling"].update(sample_shape=[3]), ConfigError, "sample_shape"),
+        (lambda c: c["sampling"].update(sample_shape=[1] * 10**5), ConfigError, "sample_shape"),
+        (
+            lambda c: c["networks"]["generator"]["args"].update(generator_widths=[1] * 10**5),
+            ConfigError,
+            "generator_widths",
+        ),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_refused_shortly_and_before_weights_are_read(folder, change, error, said):
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    edit(folder, change)
+    with pytest.raises(error, match=said) as refused:
+        ganzoo.load(folder, discriminator=True)
+    assert len(str(refused.value)) < 1000
 
 
 # plugins

@@ -26,13 +26,13 @@ def check(folder: Path, sheet: Path | None, labels: str, as_json: bool) -> None:
     """Decode every picture in FOLDER, a folder, tar archive or zip archive, and say what there is.
 
     Counts, sizes, modes and labels; what is unreadable, and why; and duplicates, by their pixels. Exits with 1 where a
-    picture cannot be read.
+    picture cannot be read, or a split cannot be opened.
 
     Example: ganzoo data check photos --sheet sheet.png
 
-    With --json, prints an object with the keys path, pictures, splits, labels, sizes, modes, formats (each an object:
-    key to count), transparent, animated, turned, profiles, unreadable (an object: name to reason), duplicates (an array
-    of arrays of names), empty_folders and other_files.
+    With --json, prints an object with the keys path, pictures, splits, broken_splits (an object: split to reason),
+    labels, sizes, modes, formats (each an object: key to count), transparent, animated, turned, profiles, unreadable
+    (an object: name to reason), duplicates (an array of arrays of names), empty_folders and other_files.
     """
     from ganzoo.data.inspection import inspect_pictures
     from ganzoo.data.render import draw, save_png
@@ -41,7 +41,7 @@ def check(folder: Path, sheet: Path | None, labels: str, as_json: bool) -> None:
     if sheet is not None and pictures is not None:
         save_png(draw(pictures, scale=1, offset=0), sheet)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
-    if found.unreadable:
+    if found.unreadable or found.broken_splits:
         raise click.exceptions.Exit(1)
 
 

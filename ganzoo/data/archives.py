@@ -14,6 +14,7 @@ from typing import IO, Any
 from ganzoo.data import shelves
 from ganzoo.data.pictures import MAX_FILE_BYTES, check_file_size
 from ganzoo.data.shelves import Found, in_order, is_hidden, is_picture
+from ganzoo.data.zips import directory_bytes, read_member
 from ganzoo.errors import DataError
 
 # Pictures hardly shrink any further: more than this many times its size is no honest archive, unless it is small.
@@ -22,6 +23,9 @@ SMALL_BYTES = 2**28
 
 # The list of a zip archive's members is read into memory at once.
 MAX_DIRECTORY_BYTES = 2**27
+
+# Of a member's name: characters, and slashes.
+MAX_NAME, MAX_DEPTH = 4096, 64
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
@@ -101,6 +105,12 @@ class _ArchiveShelf:
 
     def _put(self, name: str, member: Any, *, is_file: bool) -> None:
         """List a member; a link, a device and their like are no files, and are passed over."""
+        # All folders around a member are kept by their whole names.
+        if len(name) > MAX_NAME or name.count("/") > MAX_DEPTH:
+            raise DataError(
+                f"{str(self.path)!r} has a member whose name, {name[:40]!r} and so on, has {len(name):,} characters "
+                f"and {name.count('/'):,} slashes; up to {MAX_NAME:,} and {MAX_DEPTH} are read, so make it anew"
+            )
         path = PurePosixPath(name)
         parts = path.parts
         if path.is_absolute() or ".." in parts or "\0" in name:
@@ -120,6 +130,8 @@ class _ArchiveShelf:
         self._pictures.setdefault("/".join(parts[:-1]), []).append(parts[-1])
         for depth in range(len(parts) - 1):
             self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+        if len(self._folders) > shelves.MAX_FOLDERS:
+            raise DataError(f"{str(self.path)!r} has more than {shelves.MAX_FOLDERS:,} folders; give a smaller archive")
 
     def _check_count(self, count: int) -> None:
         if count > shelves.MAX_FILES:
@@ -218,7 +230,7 @@ class ZipShelf(_ArchiveShelf):
                 check_file_size(member.file_size, f"{self.path}/{name}")
                 if member.flag_bits & 1:
                     raise DataError(f"the picture {name!r} is encrypted; make the archive anew without a password")
-                content: bytes | DataError = self._archive.read(member)
+                content: bytes | DataError = read_member(self._archive, member)
             except DataError as error:
                 content = error
             except Exception as error:  # zipfile and the decompressors raise nearly anything on damaged content.
@@ -241,16 +253,8 @@ class ZipShelf(_ArchiveShelf):
 
     def _check_directory(self) -> None:
         """Refuse a list of members that is too long, before it is read."""
-        with self.path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(size - 2**16 - 22, 0))
-            end = file.read()
-        at = end.rfind(b"PK\x05\x06")
-        if at < 0 or len(end) < at + 22:
+        stated = directory_bytes(self.path)
+        if stated is None:
             raise self._damaged("it does not end as an archive does")
-        stated = int.from_bytes(end[at + 12 : at + 16], "little")
-        if stated == 2**32 - 1:  # the long form states it elsewhere
-            long_form = end.rfind(b"PK\x06\x06", 0, at)
-            stated = int.from_bytes(end[long_form + 40 : long_form + 48], "little") if long_form >= 0 else size
         if stated > MAX_DIRECTORY_BYTES:
             raise DataError(f"{str(self.path)!r} has a list of members of {stated:,} bytes; give a smaller archive")

@@ -31,7 +31,7 @@ DEFAULT_HELD_OUT, HELD_OUT_FROM = 0.1, 100
 PIL_MODES = {"grey": "L", "RGB": "RGB", "RGBA": "RGBA"}
 CHANNELS = {"grey": 1, "RGB": 3, "RGBA": 4}
 
-_FORM = 1  # of what lies in the cache
+_FORM = 2  # of what lies in the cache
 
 
 class Collection:
@@ -69,7 +69,7 @@ class Collection:
         key = {"form": _FORM, "files": digest.hexdigest(), "options": self.options.to_text(), "decoder": _decoder()}
         shape = (len(self.chosen), CHANNELS[self.options.mode], height, width)
         samples, facts = filled(shape, key, self._fill)
-        failed = {int(i): str(message) for i, message in facts["failed"]}
+        failed = {self.chosen[row]: str(message) for row, message in facts["failed"]}
         self.failed |= failed
         self._check_failed()
         kept = [i for i in self.chosen if i not in failed]
@@ -102,8 +102,8 @@ class Collection:
         )
 
     def _resolved(self) -> PictureOptions:
-        """Return the options with nothing left open."""
-        good = self.good.values()
+        """Return the options with nothing left open, the same for every split."""
+        good = [*self.good.values(), *self._elsewhere()]
         size, mode, held_out = self.asked.size, self.asked.mode, self.asked.held_out
         if size is None:
             sizes = {header.size for header in good}
@@ -111,10 +111,21 @@ class Collection:
         if mode == "auto":
             mode = "grey" if all(header.is_grey for header in good) else "RGB"
         if self.layout.has_splits:
+            if held_out:
+                raise DataError(
+                    f"held_out is {held_out:g}, but {str(self.shelf.path)!r} has folders by split, so nothing is held "
+                    "out of them; leave it away"
+                )
             held_out = None
         elif held_out is None:
             held_out = DEFAULT_HELD_OUT if len(self.layout.names) >= HELD_OUT_FROM else 0.0
         return replace(self.asked, image_size=size, mode=mode, held_out=held_out)
+
+    def _elsewhere(self) -> list[Header]:
+        """Return the headers of the other splits' pictures, where these are needed; not of those that have none."""
+        if not self.layout.elsewhere or (self.asked.size is not None and self.asked.mode != "auto"):
+            return []
+        return [each for each in survey(self.shelf, self.layout.elsewhere) if isinstance(each, Header)]
 
     def _chosen(self) -> list[int]:
         """Return the positions of the split's pictures."""
@@ -135,7 +146,7 @@ class Collection:
         return chosen
 
     def _fill(self, samples: Tensor) -> tuple[int, dict[str, Any]]:
-        failed: list[list[Any]] = []
+        failed: list[list[Any]] = []  # by row: what lies in the cache is of the chosen alone
         is_passing = False
         names = [self.layout.names[i] for i in self.chosen]
         for row, content in reading(self.shelf, names, "reading pictures"):
@@ -143,11 +154,11 @@ class Collection:
                 samples[row] = pixels(self._picture(content, self.chosen[row]))
             except _ChangedError as error:
                 is_passing = True
-                failed.append([self.chosen[row], str(error)])
+                failed.append([row, str(error)])
             except DataError as error:
-                failed.append([self.chosen[row], str(error)])
-        bad = {position for position, _ in failed}
-        kept = [row for row, position in enumerate(self.chosen) if position not in bad]
+                failed.append([row, str(error)])
+        bad = {row for row, _ in failed}
+        kept = [row for row in range(len(names)) if row not in bad]
         for to, row in enumerate(kept):
             if to != row:
                 samples[to] = samples[row]

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganzoo.data.layout import SPLITS, Labels, Layout, lay_out
+from ganzoo.data.layout import SPLITS, Labels, Layout, lay_out, splits_in
 from ganzoo.data.pictures import decode, on_background, pixels
 from ganzoo.data.resizing import resized
-from ganzoo.data.shelves import Shelf, open_shelf
+from ganzoo.data.shelves import Shelf, open_shelf, printable
 from ganzoo.data.survey import Header, reading, survey
 from ganzoo.data.table import HALF_BYTE
 from ganzoo.errors import DataError
@@ -31,6 +31,7 @@ class Inspection:
         path: Where.
         pictures: How many files are pictures by their names.
         splits: How many of them lie in each folder `train`, `test` and `val`; empty without such folders.
+        broken_splits: Which of these folders cannot be opened, and why; their pictures are not counted.
         labels: How many there are of each class; empty without classes.
         sizes: How many have each size, upright, as `WIDTHxHEIGHT`, the commonest first.
         modes: How many are kept in each of Pillow's modes.
@@ -46,6 +47,7 @@ class Inspection:
     path: str
     pictures: int = 0
     splits: dict[str, int] = field(default_factory=dict)
+    broken_splits: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     modes: dict[str, int] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class Inspection:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.pictures:,} pictures"]
+        lines = [f"{printable(self.path)}: {self.pictures:,} pictures"]
         for title, counts in (
             ("splits", self.splits),
             ("labels", self.labels),
@@ -73,7 +75,7 @@ class Inspection:
             ("formats", self.formats),
         ):
             if counts:
-                lines.append(f"  {title}: " + _some(f"{key!s} {count:,}" for key, count in counts.items()))
+                lines.append(f"  {title}: " + _some(f"{printable(key)} {count:,}" for key, count in counts.items()))
         for count, what in (
             (self.transparent, "with transparent parts"),
             (self.animated, "animations, of which the first picture is taken"),
@@ -94,7 +96,10 @@ class Inspection:
             lines += [f"    {_some(map(repr, group), 5)}" for group in self.duplicates]
         if self.unreadable:
             lines.append(f"  {len(self.unreadable):,} that cannot be read:")
-            lines += [f"    {name!r}: {reason}" for name, reason in self.unreadable.items()]
+            lines += [f"    {name!r}: {printable(reason)}" for name, reason in self.unreadable.items()]
+        if self.broken_splits:
+            lines.append(f"  {len(self.broken_splits):,} splits that cannot be opened:")
+            lines += [f"    {split}: {printable(reason)}" for split, reason in self.broken_splits.items()]
         return "\n".join(lines)
 
 
@@ -110,7 +115,7 @@ def inspect_pictures(path: str | os.PathLike[str], *, labels: Labels = "folders"
         and padded with white; None if none can be read.
 
     Raises:
-        DataError: There are no pictures, or the place cannot be read.
+        DataError: There are no pictures, none of the splits can be opened, or the place cannot be read.
     """
     place = from_home(path)
     report = Inspection(str(place))
@@ -119,7 +124,7 @@ def inspect_pictures(path: str | os.PathLike[str], *, labels: Labels = "folders"
     with ExitStack() as stack:
         shelf = open_shelf(place, stack, contents="pictures")
         names: list[str] = []
-        for split, layout in _layouts(shelf, labels):
+        for split, layout in _layouts(shelf, labels, report.broken_splits):
             names += layout.names
             if layout.has_splits:
                 report.splits[split] = len(layout.names)
@@ -152,19 +157,19 @@ def inspect_pictures(path: str | os.PathLike[str], *, labels: Labels = "folders"
     return report, torch.stack(sheet) if sheet else None
 
 
-def _layouts(shelf: Shelf, labels: Labels) -> Iterable[tuple[str, Layout]]:
-    """Give each split's pictures, or all where there are no splits."""
+def _layouts(shelf: Shelf, labels: Labels, broken: dict[str, str]) -> Iterable[tuple[str, Layout]]:
+    """Give each split's pictures, or all where there are no splits, and note why a split's cannot be had."""
+    splits = splits_in(shelf)
     wrong: list[DataError] = []
-    for split in SPLITS:
+    for split in splits or SPLITS[:1]:
         try:
             layout = lay_out(shelf, split, labels)
         except DataError as error:
             wrong.append(error)
+            broken[split] = str(error)
             continue
         yield split, layout
-        if not layout.has_splits:
-            return
-    if len(wrong) == len(SPLITS):
+    if len(wrong) == len(splits or SPLITS[:1]):
         raise wrong[0]
 
 

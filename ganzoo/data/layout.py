@@ -1,9 +1,10 @@
 """How pictures lie in a folder or an archive: in which split, and of which class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
-from ganzoo.data.shelves import Found, Shelf, in_order, join, unwrap
+from ganzoo.data.shelves import Shelf, in_order, join, unwrap
 from ganzoo.errors import DataError, InputError
 
 SPLITS = ("train", "test", "val")
@@ -22,6 +23,7 @@ class Layout:
         empty: Folders beside those of the classes in which there is no picture.
         others: What else is there, and is passed over.
         has_splits: There are folders by split, so nothing need be held out.
+        elsewhere: The names of the pictures of the other splits.
     """
 
     names: list[str]
@@ -30,6 +32,14 @@ class Layout:
     empty: list[str]
     others: list[str]
     has_splits: bool
+    elsewhere: list[str]
+
+
+def splits_in(shelf: Shelf) -> list[str]:
+    """Return which of the folders `train`, `test` and `val` are splits: all that are there, or none if it is one."""
+    folders = shelf.folders(unwrap(shelf))
+    splits = [each for each in SPLITS if each in folders]
+    return splits if len(splits) > 1 else []
 
 
 def lay_out(shelf: Shelf, split: str, labels: Labels) -> Layout:
@@ -51,9 +61,8 @@ def lay_out(shelf: Shelf, split: str, labels: Labels) -> Layout:
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; use {', '.join(map(repr, SPLITS))}")
     top = unwrap(shelf)
-    folders = shelf.folders(top)
-    splits = [each for each in SPLITS if each in folders]
-    has_splits = len(splits) > 1
+    splits = splits_in(shelf)
+    has_splits = bool(splits)
     if has_splits and split not in splits:
         raise DataError(
             f"{str(shelf.path / top)!r} has no folder {split!r}; it has {', '.join(splits)}, so use one of these as "
@@ -67,23 +76,25 @@ def lay_out(shelf: Shelf, split: str, labels: Labels) -> Layout:
             f"there are no pictures in {str(shelf.path / place)!r}{passed}; give a folder or an archive of pictures, "
             "whose names end in .png, .jpg, .webp and their like"
         )
+    by_place = {join(top, each): shelf.below(join(top, each)).pictures for each in splits if each != split}
+    layout = Layout(found.pictures, None, (), [], found.others, has_splits, [*chain(*by_place.values())])
     if labels == "none":
-        return Layout(found.pictures, None, (), [], found.others, has_splits)
+        return layout
     # Classes have the same numbers in every split.
     places = [join(top, each) for each in splits] if has_splits else [top]
     there = in_order({folder for each in places for folder in shelf.folders(each)})
     filled = {
         name.removeprefix(each + "/" if each else "").partition("/")[0]
         for each in places
-        for name in (found if each == place else shelf.below(each)).pictures
+        for name in by_place.get(each, found.pictures)
         if "/" in name.removeprefix(each + "/" if each else "")
     }
     empty = [folder for folder in there if folder not in filled]
-    return _labelled(shelf, place, found, [folder for folder in there if folder in filled], empty, has_splits)
+    return _labelled(shelf, place, replace(layout, empty=empty), [folder for folder in there if folder in filled])
 
 
-def _labelled(shelf: Shelf, place: str, found: Found, classes: list[str], empty: list[str], has_splits: bool) -> Layout:
-    below = [name.removeprefix(place + "/" if place else "").split("/") for name in found.pictures]
+def _labelled(shelf: Shelf, place: str, layout: Layout, classes: list[str]) -> Layout:
+    below = [name.removeprefix(place + "/" if place else "").split("/") for name in layout.names]
     bare = [parts[0] for parts in below if len(parts) == 1]
     if bare and len(bare) < len(below):
         raise DataError(
@@ -92,7 +103,7 @@ def _labelled(shelf: Shelf, place: str, found: Found, classes: list[str], empty:
             "'pictures,labels=none:DIR' to take all alike"
         )
     if bare or len(classes) < 2:
-        return Layout(found.pictures, None, (), empty, found.others, has_splits)
+        return layout
     numbers = {name: number for number, name in enumerate(classes)}
     class_names = tuple(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in classes)
-    return Layout(found.pictures, [numbers[parts[0]] for parts in below], class_names, empty, found.others, has_splits)
+    return replace(layout, labels=[numbers[parts[0]] for parts in below], class_names=class_names)

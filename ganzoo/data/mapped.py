@@ -10,10 +10,11 @@ import json
 import math
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from ganzoo import files
 from ganzoo.errors import ConfigError, DataError, InputError
 
 DEFAULT_BUDGET = 4 * 2**30
+
+_ABANDONED = 24 * 3600  # seconds
 
 _TEMPORARY = re.compile(r"\..+\.tmp-(\d+)-[0-9a-f]+", re.ASCII)
 
@@ -67,7 +70,7 @@ def filled(
     if known is None:
         try:
             _sweep(path.parent)
-            known = _make(path, facts_file, shape, fill)
+            return _make(path, facts_file, shape, fill)
         except OSError as error:
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
             raise DataError(
@@ -81,20 +84,37 @@ def filled(
 
 def _make(
     path: Path, facts_file: Path, shape: tuple[int, ...], fill: Callable[[Tensor], tuple[int, dict[str, Any]]]
-) -> tuple[int, dict[str, Any]]:
-    with files.writing(path) as temporary:
+) -> tuple[Tensor, dict[str, Any]]:
+    digest = None
+    with suppress(_NotKeptError), files.writing(path) as temporary:
         with temporary.open("wb") as file:
-            # Reserved, because a disk that is full while mapped memory is written ends the process.
-            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+            _reserve(file, math.prod(shape))
         memory = np.memmap(temporary, np.uint8, "r+", shape=shape)
         count, facts = fill(torch.from_numpy(memory))
         memory.flush()
         del memory
         os.truncate(temporary, count * math.prod(shape[1:]))
+        # Mapped under its own name, because another process may put its file under the shared one at any time.
+        samples = _mapped(temporary, (count, *shape[1:]))
+        if facts.get("passing") or not count:
+            raise _NotKeptError
         digest = files.sha256(temporary)
-    if not facts.get("passing"):
+    if digest is not None:
         files.write_text(facts_file, json.dumps({"sha256": digest, "count": count, "facts": facts}))
-    return count, facts
+    return samples, facts
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Make a file so long, with room for it where that can be had."""
+    if hasattr(os, "posix_fallocate"):
+        # A disk that is full while mapped memory is written ends the process.
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:  # macOS
+        file.truncate(size)
+
+
+class _NotKeptError(Exception):
+    """What was made is for this process alone."""
 
 
 def _known(path: Path, facts_file: Path) -> tuple[int, dict[str, Any]] | None:
@@ -111,14 +131,22 @@ def _known(path: Path, facts_file: Path) -> tuple[int, dict[str, Any]] | None:
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
+    if not math.prod(shape):  # nothing cannot be mapped
+        return torch.empty(shape, dtype=torch.uint8)
     # Copied where it is written, though nobody should: torch takes no memory that may not be.
     return torch.from_numpy(np.memmap(path, np.uint8, "c", shape=shape))
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes that are gone left half-written."""
+    """Remove what processes that are gone left half-written.
+
+    Another machine or container may share the folder, and its processes' numbers say nothing here; so what is younger
+    than a day stays.
+    """
     for path in folder.glob(".*.tmp-*"):
         match = _TEMPORARY.fullmatch(path.name)
-        if match and not files.is_alive(int(match[1])):
-            with suppress(OSError):
+        if match is None or int(match[1]) == os.getpid() or files.is_alive(int(match[1])):
+            continue
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
                 path.unlink()

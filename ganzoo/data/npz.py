@@ -15,8 +15,10 @@
 At most one of `labels`, `vectors` and `sources` is there.
 """
 
+import io
 import os
 import zipfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,15 +28,20 @@ from torch import Tensor
 
 from ganzoo.data.arrays import ValueRange, table_from_arrays
 from ganzoo.data.table import Table
+from ganzoo.data.zips import check_method
 from ganzoo.errors import DataError, did_you_mean
 from ganzoo.files import from_home, writing
 
-MAX_BYTES = 32 * 2**30
+# Of all arrays in a file together, and of each that holds text.
+MAX_BYTES, MAX_TEXT_BYTES = 32 * 2**30, 2**24
+_MAX_HEADER_BYTES = 2**16
 
 KEYS = (
     *("samples", "images", "labels", "class_names", "vectors", "sources", "value_range", "scale", "offset"),
     *("name", "license"),
 )
+
+_TEXTS = ("class_names", "name", "license")
 
 _Array = np.ndarray[Any, Any]
 
@@ -51,12 +58,6 @@ def open_npz(path: str | os.PathLike[str], *, value_range: ValueRange | None = N
     """
     path = from_home(path)
     arrays = _read(path)
-    unknown = [key for key in arrays if key not in KEYS]
-    if unknown:
-        raise DataError(
-            f"{str(path)!r} has an array called {unknown[0]!r}{did_you_mean(unknown[0], KEYS)}; known are "
-            f"{', '.join(KEYS)}"
-        )
     if ("samples" in arrays) == ("images" in arrays):
         raise DataError(
             f"{str(path)!r} holds {', '.join(arrays) or 'nothing'}; it takes either 'samples' or 'images', such as "
@@ -64,6 +65,9 @@ def open_npz(path: str | os.PathLike[str], *, value_range: ValueRange | None = N
         )
     own = _numbers(arrays, "value_range", path)
     halves = [_numbers(arrays, key, path) for key in ("scale", "offset")]
+    for key, half, other in (("scale", halves[0], "offset"), ("offset", halves[1], "scale")):
+        if half is not None and other not in arrays:
+            raise DataError(f"{str(path)!r} has {key!r} without {other!r}; give both, or 'value_range' in their place")
     scale, offset = (None if half is None else half[0] for half in halves)
     stated = cast(ValueRange, tuple(own)) if own else value_range
     samples = _channels_first(arrays["images"], path) if "images" in arrays else arrays["samples"]
@@ -114,33 +118,56 @@ def _read(path: Path) -> dict[str, _Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            if len(members) > len(KEYS):
-                raise DataError(f"{str(path)!r} holds {len(members)} arrays; known are {', '.join(KEYS)}")
-            return {member.filename.removesuffix(".npy"): _read_array(archive, member, path) for member in members}
+            keys = [member.filename.removesuffix(".npy") for member in members]
+            _check_members(keys, members, path)
+            return {key: _read_array(archive, member, path) for key, member in zip(keys, members, strict=True)}
     except DataError:
         raise
     except Exception as error:  # zipfile, the decompressors and NumPy raise nearly anything on damaged content.
         raise DataError(f"cannot read {str(path)!r} as a .npz file: {error}; fetch or make it again") from error
 
 
-def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> _Array:
-    if member.file_size > MAX_BYTES:
-        raise DataError(
-            f"{member.filename!r} in {str(path)!r} has {member.file_size:,} bytes; up to {MAX_BYTES:,} are read"
-        )
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read_header[version](stream)
-        if dtype.hasobject:
+def _check_members(keys: list[str], members: list[zipfile.ZipInfo], path: Path) -> None:
+    """Refuse what is no table by its names and sizes, before anything is read."""
+    for key, count in Counter(keys).items():
+        if key not in KEYS:
             raise DataError(
-                f"{member.filename!r} in {str(path)!r} holds Python objects, which are never read; write it as numbers"
+                f"{str(path)!r} has an array called {key[:40]!r}{did_you_mean(key[:40], KEYS)}; known are "
+                f"{', '.join(KEYS)}"
             )
-        # What a header promises must be what is there, before room is made for it.
-        if int(np.prod(shape, dtype=object)) * dtype.itemsize != member.file_size - stream.tell():
-            raise DataError(f"{member.filename!r} in {str(path)!r} is not as long as its header says; make it again")
+        if count > 1:
+            raise DataError(f"{str(path)!r} has the array {key!r} {count} times; make it again")
+    for key, member in zip(keys, members, strict=True):
+        if key in _TEXTS and member.file_size > MAX_TEXT_BYTES:
+            raise DataError(
+                f"{key!r} in {str(path)!r} has {member.file_size:,} bytes; up to {MAX_TEXT_BYTES:,} of text are read"
+            )
+    total = sum(member.file_size for member in members)
+    if total > MAX_BYTES:
+        raise DataError(f"the arrays in {str(path)!r} have {total:,} bytes; up to {MAX_BYTES:,} are read")
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> _Array:
+    check_method(member)
     with archive.open(member) as stream:
-        return cast(_Array, np.lib.format.read_array(stream, allow_pickle=False))
+        # A header that is longer ends too early for NumPy.
+        beginning = io.BytesIO(stream.read(_MAX_HEADER_BYTES))
+    version = np.lib.format.read_magic(beginning)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read_header[version](beginning)
+    if dtype.hasobject:
+        raise DataError(
+            f"{member.filename!r} in {str(path)!r} holds Python objects, which are never read; write it as numbers"
+        )
+    if dtype.itemsize == 0:
+        raise DataError(f"{member.filename!r} in {str(path)!r} is {dtype}, of which each takes no room; make it again")
+    # What a header promises must be what is there, before room is made for it.
+    if int(np.prod(shape, dtype=object)) * dtype.itemsize != member.file_size - beginning.tell():
+        raise DataError(f"{member.filename!r} in {str(path)!r} is not as long as its header says; make it again")
+    with archive.open(member) as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        stream.read(1)  # the end, where the checksum is compared
+    return cast(_Array, array)
 
 
 def _channels_first(images: _Array, path: Path) -> _Array:

@@ -187,3 +187,8 @@ def is_hidden(name: str) -> bool:
 def is_picture(name: str) -> bool:
     """Tell whether a file is a picture by the end of its name."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def printable(text: str) -> str:
+    """Return text of strangers as one line, with what a terminal would act on, or could not show, escaped."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

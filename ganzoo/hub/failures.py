@@ -39,7 +39,7 @@ from ganzoo.errors import (
     OutputError,
 )
 
-MISREAD = (KeyError, TypeError, AttributeError, AssertionError)  # of a client that met other JSON than the Hub's
+MISREAD = (LookupError, TypeError, AttributeError, AssertionError)  # of a client that met other JSON than the Hub's
 RAISED = (
     *(httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RuntimeError),
     *(EntryNotFoundError, RevisionResolutionError, *MISREAD),

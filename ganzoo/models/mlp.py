@@ -53,7 +53,9 @@ class MLPConfig:
         }
         for name, values in sizes.items():
             if not 1 <= len(values) <= 32 or not all(1 <= value <= 2**20 for value in values):
-                raise ConfigError(f"mlp: {name} is {values}; it takes 1 to 32 whole numbers from 1 to {2**20}")
+                raise ConfigError(
+                    f"mlp: {name} is {str(values)[:100]}; it takes 1 to 32 whole numbers from 1 to {2**20}"
+                )
         if math.prod(self.sample_shape) > LARGEST_SAMPLE:
             raise ConfigError(f"mlp: sample_shape is {self.sample_shape}; it takes at most {LARGEST_SAMPLE} numbers")
         if self.maxout_pieces > MOST_PIECES:

@@ -19,6 +19,7 @@ class Callbacks:
     """The callbacks of one run: for each event a tuple of what to call, made once, which is empty for most.
 
     Attributes:
+        count: How many there are to call.
         on_step: Each takes what the method of `Callback` takes.
         on_log: Likewise.
         on_sample: Likewise.
@@ -58,6 +59,7 @@ class Callbacks:
             number = sum(known.partition(" #")[0] == label for known in self._labels)
             self._labels[f"{label} #{number + 1}" if number else label] = built
         self._is_active = is_active
+        self.count = len(self._labels) if is_active else 0
         self._on_start = self._bound("on_start")
         self.on_step = self._bound("on_step")
         self.on_log = self._bound("on_log")

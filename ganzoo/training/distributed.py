@@ -27,6 +27,7 @@ from ganzoo.training.settings import Settings
 logger = logging.getLogger("ganzoo")
 
 FAILURE = 1 << 10  # above every signal's number
+PATIENCE = timedelta(hours=12)  # for process 0 to evaluate the model
 
 
 class Processes:
@@ -37,14 +38,23 @@ class Processes:
         count: How many there are.
     """
 
-    def __init__(self, number: int = 0, count: int = 1) -> None:
-        """Describe processes that have joined already; `join` makes them do so."""
+    def __init__(self, number: int = 0, count: int = 1, *, timeout: timedelta | None = None) -> None:
+        """Describe processes that have joined already; `join` makes them do so.
+
+        Args:
+            number: This process.
+            count: How many there are.
+            timeout: How long one waits for another.
+        """
         self.number, self.count = number, count
         self._failure: GanzooError | None = None
         # Decisions are taken on the processor, where reading a number does not make it wait for a GPU.
         self._decisions: Any = None  # the process group; None for the usual one
-        if count > 1 and "gloo" not in dist.get_backend_config():
-            self._decisions = dist.new_group(backend="gloo")
+        self._patient: Any = None  # likewise, for decisions that may be long in coming
+        if count > 1:
+            if "gloo" not in dist.get_backend_config():
+                self._decisions = dist.new_group(backend="gloo", timeout=timeout)
+            self._patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
     @classmethod
     def join(cls, settings: Settings) -> "Processes":
@@ -87,7 +97,7 @@ class Processes:
                 ) from error
         if dist.get_rank():
             logger.setLevel(logging.ERROR)  # warnings are alike, and process 0 gives them
-        return cls(dist.get_rank(), count)
+        return cls(dist.get_rank(), count, timeout=timedelta(seconds=settings.process_timeout_seconds))
 
     @property
     def share(self) -> shares.Share:
@@ -158,11 +168,12 @@ class Processes:
                 raise
             self._failure = self._failure or error
 
-    def agree(self, received: Signals | None) -> Signals | None:
+    def agree(self, received: Signals | None, *, is_patient: bool = False) -> Signals | None:
         """Return the signal that any process has received; all of them call this, and wait here for each other.
 
         Args:
             received: The signal that this process has received, if any.
+            is_patient: Wait for `PATIENCE` instead of `process_timeout_seconds`; alike in all processes.
 
         Raises:
             GanzooError: What this process has kept.
@@ -172,7 +183,7 @@ class Processes:
             return received
         code = FAILURE + self.number if self._failure else int(received or 0)
         most = torch.tensor([code])
-        dist.all_reduce(most, dist.ReduceOp.MAX, group=self._decisions)
+        dist.all_reduce(most, dist.ReduceOp.MAX, group=self._patient if is_patient else self._decisions)
         code = int(most)
         if self._failure:
             raise self._failure

@@ -118,8 +118,10 @@ class Evaluator:
             gan: The model that the run goes on from.
             images: After how many images it is.
         """
-        if self.best is not None and self.best.images == images and not self._is_kept():
-            self._keep(gan, self._measure(gan))
+        if self.best is None or self.best.images != images or self._is_kept():
+            return
+        if not self._keep(gan, self._measure(gan)):
+            self.best = None  # the next is measured against nothing, rather than against a model that nobody has
 
     def _measure(self, gan: GAN) -> Report:
         metrics = self._choice.metrics if self._choice else None

@@ -1,5 +1,6 @@
 """What is written of a run, and when: log, pictures, evaluations, checkpoints and the finished model."""
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from ganzoo.training.monitor import check_networks
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.run import RunFolder
+from ganzoo.training.step import train_mode
 
 if TYPE_CHECKING:
     from ganzoo.training.trainer import Trainer
@@ -82,12 +84,12 @@ class Journal:
             DivergenceError: A tensor is not finite.
         """
         trainer, settings = self._trainer, self._trainer.settings
-        for call in trainer.callbacks.on_step:
-            call(trainer.images)
         if trainer.processes.number:
             if self._is_due(settings.checkpoint_every_images):
                 self._check()
             return
+        for call in trainer.callbacks.on_step:
+            call(trainer.images)
         if self._is_due(settings.log_every_images):
             line = trainer.monitor.line(trainer.images, trainer.index, trainer.step.statistics)
             line["spread"] = self._health.relative_spread(self.probe.samples(trainer.result(), BATCH, settings.seed))
@@ -100,6 +102,9 @@ class Journal:
             self._evaluate()
         if trainer.index % settings.interval(settings.checkpoint_every_images) == 0:
             self.checkpoint()
+        if trainer.callbacks.count:  # one may have put the networks of `result()`, which learn on, into eval mode
+            for network in trainer.gan.networks.values():
+                train_mode(network)
 
     def finish(self, *, is_complete: bool) -> None:
         """Write the last checkpoint and, of a complete run of networks that others can build, the model.
@@ -145,8 +150,9 @@ class Journal:
 
     def _evaluate(self) -> None:
         if self.evaluator:
-            trainer = self._trainer
+            trainer, began = self._trainer, time.monotonic()
             self.evaluator.evaluate(trainer.result(), trainer.images, trainer.index, self.checkpoint)
+            trainer.monitor.skip(time.monotonic() - began)
 
     def _is_due(self, every_images: int) -> bool:
         return self._trainer.settings.is_due(every_images, self._trainer.index)

@@ -39,6 +39,10 @@ class Monitor:
         """How long the run has trained, in all its lives."""
         return self.earlier_seconds + time.monotonic() - self._began
 
+    def skip(self, seconds: float) -> None:
+        """Leave out of the speed what took so long and was no training, such as an evaluation."""
+        self._since += seconds
+
     def line(self, images: int, step: int, statistics: Mapping[str, Tensor]) -> dict[str, Any]:
         """Read the collected values, and the speed since the last line.
 

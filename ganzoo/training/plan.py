@@ -69,7 +69,8 @@ class TimePlan:
         steps: How many steps are left.
         timed: How many steps were timed.
         seconds_per_step: Their mean, where kinds of steps count as often as they come.
-        seconds: For all steps left, and the samples of its log and pictures; not for writing checkpoints.
+        seconds: For all steps left, and the samples of its log and pictures; not for writing checkpoints
+            or for evaluations.
         low: The same if all steps took as long as the fastest tenth of those timed.
         high: The same if all steps took as long as the slowest tenth.
     """
@@ -120,6 +121,7 @@ class Plan:
     def _sections(self) -> dict[str, list[tuple[str, ...]]]:
         per_second = self.images_per_step / self.time.seconds_per_step
         low, high = duration(self.time.low), duration(self.time.high)
+        left_out = "writing checkpoints" + (" and evaluations" if self.settings["evaluate_every_images"] else "")
         return {
             "plan": [
                 ("objective", self.objective),
@@ -155,7 +157,7 @@ class Plan:
             "time": [
                 ("steps", f"{self.time.steps:,} of {self.images_per_step:,} images"),
                 ("each", f"{1000 * self.time.seconds_per_step:.3g} ms, {per_second:,.0f} images/s"),
-                ("together", f"{duration(self.time.seconds)}, without writing checkpoints"),
+                ("together", f"{duration(self.time.seconds)}, without {left_out}"),
                 ("between", f"{low} and {high}, by the fastest and slowest tenth of {self.time.timed} timed steps"),
             ],
         }

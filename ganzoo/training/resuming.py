@@ -87,7 +87,7 @@ def unpack(checkpoint: Checkpoint, trainer: "Trainer") -> int:
             values = _below({**state["optimizer_numbers"], **tensors}, f"optimizer.{player.role}.")
             _restore_optimizer(player.optimizer, values, state["optimizer_groups"][player.role])
             parts = state.get("losses", {}).get(player.role, {})
-            player.parts = {name: torch.tensor(float(value)) for name, value in parts.items()}
+            player.parts = {name: torch.tensor(float(value), dtype=torch.float64) for name, value in parts.items()}
             if player.scaler is not None:
                 player.scaler.load_state_dict(state["scalers"][player.role])
         trainer.step.load_state_dict(_below(tensors, "step."))

@@ -121,6 +121,11 @@ def check_schedule(settings: "Settings") -> None:
         raise ConfigError(
             f"training: learning_rate_decay_rate is {settings.learning_rate_decay_rate}; it takes a number above 0"
         )
+    if kind in ("step", "multistep") and settings.learning_rate_decay_rate > 1:
+        raise ConfigError(
+            f"training: learning_rate_decay_rate is {settings.learning_rate_decay_rate}, with which the learning rate "
+            f"would rise at each step; learning_rate_decay {kind!r} takes a number above 0, up to 1"
+        )
     if settings.learning_rate_warmup_images >= settings.images:
         raise ConfigError(
             f"training: learning_rate_warmup_images is {settings.learning_rate_warmup_images}, and the budget is "

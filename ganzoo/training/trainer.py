@@ -176,10 +176,13 @@ class Trainer:
         """
         with ExitStack() as stack:
             stack.enter_context(self._interrupts.listening())
+            stack.enter_context(self.processes.translating())
             with self.processes.holding():
                 if self.run:
                     stack.enter_context(self.run.locked())
                     self.journal.open(self.run, is_resumed=self._is_resumed)
+            self.processes.agree(None)  # a refusal in one is a refusal in all, before any of them writes
+            self.processes.check_same(lambda: {**self.config(), "number of steps": self.index})
             bar = stack.enter_context(progress_bar(self.settings, self.images, is_shown=self._progress))
             cards = [self.gan.device] if self.gan.device.type == "cuda" else []
             stack.enter_context(torch.random.fork_rng(cards))  # each step seeds the global generators
@@ -189,11 +192,9 @@ class Trainer:
             networks = list(self.gan.networks.values())
             for network in networks:
                 train_mode(network)
-            stack.enter_context(self.processes.translating())
             stack.enter_context(sharing(self.processes.share))
             stack.enter_context(synchronizing(networks, is_asked=self.settings.synchronize_batch_norm))
             stack.enter_context(compiling(networks, is_asked=self.settings.compile))
-            self.processes.check_same(lambda: {**self.config(), "number of steps": self.index})
             self.monitor.start(self.images)
             while not self._is_stopped() and self.index < self.settings.steps:
                 self._train_step()
@@ -202,7 +203,7 @@ class Trainer:
                     self.journal.record(bar)
             with self.processes.holding():
                 self.journal.finish(is_complete=self._interrupts.received is None)
-            self.processes.agree(None)  # nobody leaves before all files are written
+            self._is_stopped()  # nobody leaves before all files are written
             if self._interrupts.received is not None:
                 if self.run:
                     logger.warning("stopped at %d images; go on with: ganzoo resume %s", self.images, self.run.path)
@@ -210,8 +211,11 @@ class Trainer:
         return self.result().eval()
 
     def _is_stopped(self) -> bool:
-        """Tell whether a signal was received, by any process."""
-        agreed = self.processes.agree(self._interrupts.received)
+        """Tell whether a signal was received, by any process, and end all of them if one failed."""
+        # Process 0 may have evaluated the model meanwhile, for longer than a process may otherwise be silent.
+        every = self.settings.evaluate_every_images
+        is_patient = every > 0 and self.settings.is_due(every, self.index)
+        agreed = self.processes.agree(self._interrupts.received, is_patient=is_patient)
         if agreed is not None:  # else one that was received since counts for the next step
             self._interrupts.received = agreed
         return agreed is not None

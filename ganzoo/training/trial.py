@@ -17,7 +17,6 @@ from ganzoo.errors import InputError
 from ganzoo.training.health import BATCH
 from ganzoo.training.precision import compiling
 from ganzoo.training.schedules import Schedule
-from ganzoo.training.settings import Settings
 from ganzoo.training.step import train_mode
 
 if TYPE_CHECKING:
@@ -105,6 +104,17 @@ def state_of(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
 
 
+class _AtTheStart(Schedule):
+    """A schedule that stays where a run begins, such as at the foot of its warm-up."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+
+    def factor(self, index: int) -> float:
+        """Return the factor, whatever the step."""
+        return self._factor
+
+
 def _copy(trainer: "Trainer") -> "Trainer":
     """Return a trainer whose steps change nothing of the given one's, over the same data, that writes nothing."""
     memo = {id(trainer.table): trainer.table}
@@ -119,7 +129,7 @@ def _copy(trainer: "Trainer") -> "Trainer":
     for name, value in moving.items():
         setattr(copied, name, value)
     copied.run = None
-    copied._schedule = Schedule(Settings(images=trainer.settings.images))  # a step beyond the budget has no rate
+    copied._schedule = _AtTheStart(trainer._schedule.factor(trainer.index))  # a step beyond the budget has no rate
     return copied
 
 

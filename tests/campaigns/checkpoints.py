@@ -9,7 +9,6 @@ seeds; a failed trial has a row of its own, with what was wrong.
 """
 
 import argparse
-import itertools
 import json
 import os
 import subprocess
@@ -104,18 +103,6 @@ def lowest_of_each_minute(samples):
     return list(lowest.values())
 
 
-def without_largest_step(sizes):
-    """Return the largest rise from one minute to the next, and the sizes without it.
-
-    CPython's table of interned strings, among them every part of a path that pathlib has seen, is rebuilt once with
-    2^18 places when those of the strings gone by have filled it: a rise of 3.67 MB, after which it stays as it is.
-    """
-    rises = [after - before for before, after in itertools.pairwise(sizes)]
-    step = max([0.0, *rises])
-    at = rises.index(step) if step in rises else len(sizes)
-    return step, [size - step * (number > at) for number, size in enumerate(sizes)]
-
-
 def soak(folder, minutes, every):
     """Train for so many minutes and return how memory, descriptors, threads and files grew."""
     os.environ.update(GIVING_BACK)
@@ -140,8 +127,7 @@ def soak(folder, minutes, every):
     settled = samples[len(samples) // 5 :]  # the first fifth is warming up
     lows = lowest_of_each_minute(settled)
     sizes = [low["rss_mb"] for low in lows]
-    step, steady_sizes = without_largest_step(sizes)
-    rate = slope([low["hours"] for low in lows], steady_sizes)
+    rate = slope([low["hours"] for low in lows], sizes)
     left = harness.examine(run)
     stray = left["stray"]
     steady = {key: sorted({sample[key] for sample in settled}) for key in ("fds", "threads")}
@@ -153,9 +139,7 @@ def soak(folder, minutes, every):
         "rss_mb": [round(sizes[0], 1), round(sizes[-1], 1)],
         "rss_mb_range": [round(end(low["rss_mb"] for low in settled), 1) for end in (min, max)],
         "rss_mb_each_minute": [round(size, 2) for size in sizes],
-        "rss_mb_per_hour": round(slope([low["hours"] for low in lows], sizes), 2),
-        "rss_mb_largest_step": round(step, 2),
-        "rss_mb_per_hour_besides": round(rate, 2),
+        "rss_mb_per_hour": round(rate, 2),
         **steady,
         "stray_files": len(stray),
         "environment": GIVING_BACK,

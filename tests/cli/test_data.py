@@ -43,6 +43,7 @@ def collection():
 FOUND = {
     "pictures": 8,
     "splits": {},
+    "broken_splits": {},
     "labels": {"cats": 4, "dogs": 4},
     "sizes": {"8x6": 5, "9x9": 2},
     "modes": {"RGB": 5, "L": 1, "RGBA": 1},
@@ -101,6 +102,34 @@ def test_check_of_splits_and_of_pictures_that_are_all_well(tmp_path):
     found = json.loads(result.output)
     assert (found["splits"], found["pictures"]) == ({"train": 3, "test": 1}, 4)
     assert found["duplicates"] == [["train/0.png", "test/0.png"]]
+
+
+def test_check_says_which_split_cannot_be_opened(tmp_path):
+    files = {f"{split}/{kind}/0.png": encoded(noise(0)) for split in ("train", "test") for kind in "ab"}
+    write_files(tmp_path, files | {"test/stray.png": encoded(noise(1))})
+    (tmp_path / "val").mkdir()
+    result = run("data", "check", tmp_path)
+    assert result.exit_code == 1
+    assert "  splits: train 2\n" in result.output
+    assert "  2 splits that cannot be opened:\n    test: " in result.output
+    assert "has pictures, such as 'stray.png', beside folders of pictures" in result.output
+    found = json.loads(run("data", "check", tmp_path, "--json").output)
+    assert (found["pictures"], list(found["broken_splits"])) == (2, ["test", "val"])
+    assert run("data", "check", tmp_path, "--labels", "none", "--json").exit_code == 1  # nothing in val
+    (tmp_path / "val").rmdir()
+    assert run("data", "check", tmp_path, "--labels", "none").exit_code == 0
+    (tmp_path / "train" / "stray.png").write_bytes(encoded(noise(1)))
+    assert run("data", "check", tmp_path).exit_code == 2
+
+
+def test_check_escapes_what_a_terminal_would_act_on(tmp_path):
+    odd = "\x1b]0;x\x07\n"
+    files = {f"{odd}a/0.png": encoded(noise(0)), "b/0.png": encoded(noise(0)), f"b/{odd}.png": b"x"}
+    result = run("data", "check", write_zip(tmp_path / "a.zip", files))
+    assert result.exit_code == 1
+    assert r"  labels: \x1b]0;x\x07\na 1, b 2" in result.output
+    assert "\x1b" not in result.output
+    assert "\x07" not in result.output
 
 
 def test_check_prints_names_that_are_no_text(tmp_path):

@@ -3,9 +3,11 @@
 import gzip
 import io
 import random
+import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -74,6 +76,33 @@ def test_links_and_devices_are_passed_over_and_counted(tmp_path, caplog):
     assert "4 other files passed over, such as 'z0.png'" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("name", ["x/" * 65 + "0.png", "x" * 4093 + ".png", "x/" * 30_000 + "0.png"])
+def test_names_that_are_too_long_or_too_deep_are_refused_at_once(tmp_path, kind, name):
+    path = WRITERS[kind](tmp_path / f"a.{kind}", {name: FILES["0.png"]})
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"has a member whose name, 'xx?.* and so on, has [\d,]+ characters") as raised:
+        open_data(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(str(raised.value)) < 500 + len(str(path))
+    assert most < 10_000_000  # the names of all folders around the last one have 900,000,000 characters
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("name", ["x/" * 64 + "0.png", "x" * 4092 + ".png"])
+def test_names_that_are_just_short_enough(tmp_path, kind, name):
+    assert len(open_data(WRITERS[kind](tmp_path / f"a.{kind}", {name: FILES["0.png"]}))) == 1
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_too_many_folders_in_an_archive(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(shelves, "MAX_FOLDERS", 2)
+    path = WRITERS[kind](tmp_path / f"a.{kind}", {"a/b/c/0.png": FILES["0.png"]})
+    with pytest.raises(DataError, match="has more than 2 folders; give a smaller archive"):
+        open_data(path)
+
+
 def bomb(path, kind, size):
     """Write an archive that holds zeros and hardly anything else."""
     block = b"\0" * 2**20
@@ -137,6 +166,28 @@ def test_a_list_of_members_too_long_to_be_read(tmp_path, monkeypatch):
         open_data(path)
 
 
+@pytest.mark.parametrize("is_just_before", [True, False])
+def test_the_long_form_of_the_end_states_a_list_too_long(tmp_path, monkeypatch, is_just_before):
+    path = write_zip(tmp_path / "a.zip", FILES)
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 1000)
+    assert len(open_data(path)) == 3
+    content = path.read_bytes()
+    at = content.rindex(b"PK\5\6")
+    long_form = struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 3, 3, 1001, 0)
+    between = b"" if is_just_before else b"x" * 9
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    path.write_bytes(content[:at] + long_form + between + locator + content[at:])
+    with pytest.raises(DataError, match="has a list of members of 1,001 bytes"):
+        open_data(path)
+
+
+def test_the_long_form_of_the_end_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)  # so that it is written
+    path = write_zip(tmp_path / "a.zip", FILES)
+    assert b"PK\6\6" in path.read_bytes()
+    assert len(open_data(path)) == 3
+
+
 @pytest.mark.faults
 def test_a_million_members_are_refused(tmp_path):
     with gzip.open(tmp_path / "a.tar.gz", "wb", compresslevel=1) as file:
@@ -146,10 +197,7 @@ def test_a_million_members_are_refused(tmp_path):
         open_data(tmp_path / "a.tar.gz")
 
 
-@pytest.mark.slow
-def test_a_bomb_of_a_thousand_to_one_takes_no_memory(tmp_path):
-    paths = [bomb(tmp_path / f"a.{kind}", kind.rpartition(".")[2], 2**30) for kind in ("zip", "tar.gz")]
-    program = """
+MEASURED = """
 import resource, sys
 from ganzoo.data.arrays import table_from_arrays
 from ganzoo.data.loading import open_data
@@ -164,16 +212,80 @@ for path in sys.argv[1:]:
         print(error)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
+
+
+def refusals_and_growth(paths):
+    """Open archives in another process; return what it says, and by how many kB its memory grew."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, paths)],
+        [sys.executable, "-c", MEASURED, *map(str, paths)],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(ganzoo.__file__).parents[1],
     )
     *said, grown = done.stdout.splitlines()
+    return said, int(grown)
+
+
+@pytest.mark.slow
+def test_a_bomb_of_a_thousand_to_one_takes_no_memory(tmp_path):
+    paths = [bomb(tmp_path / f"a.{kind}", kind.rpartition(".")[2], 2**30) for kind in ("zip", "tar.gz")]
+    said, grown = refusals_and_growth(paths)
     assert [line.count("would unpack to more than 200 times") for line in said] == [1, 1]
-    assert int(grown) < 100_000  # kB
+    assert grown < 100_000
+
+
+def liar(path, name, content, method, stated):
+    """Write a zip archive of one member, whose headers state another size than it has."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, content)
+    whole = bytearray(path.read_bytes())
+    for at in (whole.index(b"PK\3\4") + 22, whole.rindex(b"PK\1\2") + 24):
+        whole[at : at + 4] = stated.to_bytes(4, "little")
+    path.write_bytes(whole)
+    return path
+
+
+METHODS = {"deflate": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+
+
+@pytest.mark.slow
+def test_members_that_lie_about_their_size_take_no_memory(tmp_path):
+    zeros = b"\0" * 2**28
+    paths = [
+        liar(tmp_path / f"{kind}.{suffix}", name, zeros, method, 1000)
+        for kind, method in METHODS.items()
+        for suffix, name in (("zip", "0.png"), ("npz", "samples.npy"))
+    ]
+    said, grown = refusals_and_growth(paths)
+    assert len(said) == len(paths)
+    assert grown < 100_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated", "message"),
+    [
+        ("deflate", -1, r"'0\.png' cannot be read from .*Bad CRC-32"),
+        ("deflate", 1, r"the member '0\.png' has \d+ bytes, not the \d+ that the archive states"),
+        ("bzip2", 0, r"'0\.png' is compressed by method 12; make the archive anew with its members stored or deflated"),
+        ("lzma", 0, r"'0\.png' is compressed by method 14"),
+    ],
+)
+def test_members_of_another_size_or_method_are_refused(tmp_path, kind, stated, message):
+    content = FILES["0.png"]
+    path = liar(tmp_path / "a.zip", "0.png", content, METHODS[kind], len(content) + stated)
+    with pytest.raises(DataError, match=message):
+        open_data(path)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("bzip2", 12), ("lzma", 14)])
+def test_arrays_of_another_method_are_refused(tmp_path, kind, number):
+    write_npz(table_from_arrays(torch.zeros(4, 3, 3, dtype=torch.uint8)), tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        content = archive.read("samples.npy")
+    path = liar(tmp_path / "b.npz", "samples.npy", content, METHODS[kind], len(content))
+    with pytest.raises(DataError, match=rf"'samples\.npy' is compressed by method {number}"):
+        open_data(path)
 
 
 def test_encrypted_members_are_listed_as_unreadable(tmp_path):

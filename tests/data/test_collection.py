@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from dataclasses import fields
 from pathlib import Path
@@ -100,6 +101,35 @@ def test_split_folders(tmp_path):
     assert (val.name, test.name) == (f"{path.name}-val", f"{path.name}-test")
     assert open_data(test.source).fingerprint() == test.fingerprint()
     assert open_data(f"pictures@train:{path}").name == f"{path.name}-train"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("labels", ["", ",labels=none"])
+def test_all_splits_have_one_size_and_mode(tmp_path, kind, labels):
+    files = {
+        "train/0.png": encoded(noise(0, 16, 16)),
+        "train/1.png": encoded(noise(1, 16, 16, channels=1)),
+        "test/2.png": encoded(noise(2, 20, 20, channels=1)),
+        "val/3.png": encoded(noise(3, 16, 16, channels=1)),
+        "val/bad.png": b"hello",
+    }
+    path = place(tmp_path, kind, files)
+    shapes = {open_data(f"pictures@{split}{labels},unreadable=0.5:{path}").sample_shape for split in ("train", "test")}
+    assert shapes == {(3, 64, 64)}
+    assert open_data(f"pictures@test,mode=grey{labels}:{path}").sample_shape == (1, 64, 64)
+    assert open_data(f"pictures@test,image_size=8{labels}:{path}").sample_shape == (3, 8, 8)
+    alike = {"train/0.png": encoded(noise(0, 16, 12)), "test/2.png": encoded(noise(2, 16, 12))}
+    (tmp_path / "alike").mkdir()
+    assert open_data(place(tmp_path / "alike", kind, alike)).sample_shape == (3, 16, 12)
+
+
+def test_nothing_is_held_out_of_folders_by_split(tmp_path):
+    path = write_files(
+        tmp_path, {f"{split}/{i}.png": PLAIN[f"{i}.png"] for i in range(3) for split in ("train", "test")}
+    )
+    with pytest.raises(DataError, match=r"held_out is 0\.3, but .* has folders by split"):
+        open_data(f"pictures,held_out=0.3:{path}")
+    assert len(open_data(f"pictures,held_out=0:{path}")) == 3
 
 
 def digest_share(content):
@@ -384,6 +414,25 @@ def test_large_tables_lie_in_the_cache(tmp_path, small_memory, monkeypatch):
     assert len(list(small_memory.glob("*.bin"))) == 2
 
 
+def test_what_lies_in_the_cache_depends_on_no_file_that_is_not_of_the_table(tmp_path, small_memory, monkeypatch):
+    files = {f"{'ab'[i > 40]}/{i:03}.png": encoded(noise(i, 2, 2)) for i in range(1, 120)}
+    whole = files["b/041.png"]
+    files["b/041.png"] = whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:]  # only decoding shows it
+    path = write_files(tmp_path / "data", files)
+    source = f"pictures,held_out=0.1:{path}"
+    assert min(digest_share(files[name]) for name in ("a/040.png", "b/041.png")) >= 0.1
+    table = open_data(source)
+    other = next(content for i in range(1000, 2000) if digest_share(content := encoded(noise(i, 2, 2))) < 0.1)
+    (path / "a" / "000.png").write_bytes(other)  # it is held out, and the first of class b is at another place
+    with monkeypatch.context() as patch:
+        patch.setattr(collection, "decode", None)  # it is not needed any more
+        again = open_data(source)
+    assert again.fingerprint() == table.fingerprint()
+    assert len(again) == len(again.labels)
+    monkeypatch.delenv("GANZOO_TABLE_MEMORY")
+    assert open_data(source).fingerprint() == again.fingerprint()
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "no facts", "odd facts"])
 def test_a_damaged_cache_is_made_again(tmp_path, small_memory, damage):
     source = f"pictures,held_out=0:{many_and_bad(tmp_path / 'data', 0, 30)}"
@@ -400,15 +449,39 @@ def test_a_damaged_cache_is_made_again(tmp_path, small_memory, damage):
     assert open_data(source).fingerprint() == expected
 
 
-def test_what_a_killed_process_left_in_the_cache_is_removed(tmp_path, small_memory):
+def aged(path, hours):
+    os.utime(path, (time.time() - hours * 3600,) * 2)
+
+
+def test_what_a_killed_process_left_in_the_cache_is_removed_after_a_day(tmp_path, small_memory):
     small_memory.mkdir(parents=True)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left, other = (small_memory / f".a.bin.tmp-{pid}-00" for pid in (dead.pid, 1))
-    for file in (left, other):
+    old, young, living, own = (
+        small_memory / f".{name}.bin.tmp-{pid}-00"
+        for name, pid in (("a", dead.pid), ("b", dead.pid), ("a", 1), ("a", os.getpid()))
+    )
+    for file, hours in ((old, 25), (young, 23), (living, 25), (own, 25)):
         file.write_bytes(b"x")
+        aged(file, hours)
     open_data(f"pictures,held_out=0:{many_and_bad(tmp_path / 'data', 0, 30)}")
-    assert (left.exists(), other.exists()) == (False, True)
+    assert [file.exists() for file in (old, young, living, own)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("budget", ["10", "100000000"])
+def test_no_picture_that_can_be_decoded_is_told_alike_in_memory_and_beyond(tmp_path, small_memory, monkeypatch, budget):
+    monkeypatch.setenv("GANZOO_TABLE_MEMORY", budget)
+    cut = {f"{i}.png": encoded(noise(i, 9, 9))[:-30] for i in range(3)}
+    with pytest.raises(DataError, match=r"3 of the 3 pictures in .* cannot be read"):
+        open_data(f"pictures:{write_files(tmp_path / 'data', cut)}")
+    assert not small_memory.exists() or list(small_memory.iterdir()) == []
+
+
+def test_a_system_that_cannot_reserve_room(tmp_path, small_memory, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    table = open_data(f"pictures,held_out=0:{many_and_bad(tmp_path / 'data', 0, 30)}")
+    assert torch.equal(table.samples, stacked(*range(30), height=2, width=2))
+    assert len(list(small_memory.glob("*.bin"))) == 1
 
 
 def in_children(count, act):
@@ -452,6 +525,7 @@ def test_a_process_killed_while_it_decodes_leaves_nothing_that_is_used(tmp_path,
         assert in_children(1, lambda: open_data(source)) == [-signal.SIGKILL]
     (left,) = small_memory.iterdir()
     assert ".tmp-" in left.name
+    aged(left, 25)
     assert torch.equal(open_data(source).samples, stacked(*range(200), height=2, width=2))
     assert sorted(path.suffix for path in small_memory.iterdir()) == [".bin", ".json"]
 
@@ -460,11 +534,38 @@ def test_a_failure_that_may_pass_is_not_kept(tmp_path, small_memory, monkeypatch
     path = many_and_bad(tmp_path / "data", 0, 100)
     source, victim = f"pictures,held_out=0:{path}", path / "050.png"
     content, real = victim.read_bytes(), collection.survey
-    with monkeypatch.context() as patch:
-        patch.setattr(collection, "survey", lambda *given: (real(*given), victim.unlink())[0])
-        assert len(open_data(source)) == 99
-    victim.write_bytes(content)
-    assert len(open_data(source)) == 100
+
+    def opened_while_one_goes():
+        with monkeypatch.context() as patch:
+            patch.setattr(collection, "survey", lambda *given: (real(*given), victim.unlink())[0])
+            table = open_data(source)
+        victim.write_bytes(content)
+        assert torch.equal(table.samples, stacked(*(i for i in range(100) if i != 50), height=2, width=2))
+
+    opened_while_one_goes()
+    assert list(small_memory.iterdir()) == []
+    table = open_data(source)
+    assert len(table) == 100
+    # What another process made and uses stays what it is, also where its facts are not written yet.
+    (kept,) = small_memory.glob("*.bin")
+    before = kept.read_bytes()
+    next(small_memory.glob("*.json")).unlink()
+    opened_while_one_goes()
+    assert kept.read_bytes() == before
+
+
+def test_another_process_may_put_its_file_in_place_at_any_time(tmp_path, small_memory, monkeypatch):
+    source = f"pictures,held_out=0:{many_and_bad(tmp_path / 'data', 0, 30)}"
+    real = mapped.files.write_text
+
+    def write_text(path, content):
+        other = path.with_suffix(".other")
+        other.write_bytes(b"short")
+        other.replace(path.with_suffix(".bin"))
+        real(path, content)
+
+    monkeypatch.setattr(mapped.files, "write_text", write_text)
+    assert torch.equal(open_data(source).samples, stacked(*range(30), height=2, width=2))
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):

@@ -1,12 +1,14 @@
 """Tables as .npz files."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 
+from ganzoo.data import npz
 from ganzoo.data.arrays import table_from_arrays
 from ganzoo.data.loading import open_data
 from ganzoo.data.npz import write_npz
@@ -79,6 +81,11 @@ def test_the_range_of_floats_is_stated_by_the_file_or_the_caller(tmp_path):
         ({"samples": PICTURES, "labels": [0.5] * 4}, "one integer class number"),
         ({"samples": np.float32([[1], [2]]), "value_range": "wide"}, "'value_range' in .* it takes one or two numbers"),
         ({"samples": np.float32([[1], [2]]), "value_range": [1]}, "give two finite numbers"),
+        (
+            {"samples": np.float32([[1], [2]]), "scale": 1.0},
+            "has 'scale' without 'offset'; give both, or 'value_range'",
+        ),
+        ({"samples": np.float32([[1], [2]]), "offset": 1.0}, "has 'offset' without 'scale'"),
         ({"samples": np.array([{}, {}])}, "holds Python objects, which are never read"),
         ({"samples": np.array(["a", "b"])}, "cannot be made a tensor"),
     ],
@@ -95,6 +102,53 @@ def test_a_header_that_promises_more_than_there_is(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("samples.npy", stream.getvalue() + b"\0" * 100)
     with pytest.raises(DataError, match="is not as long as its header says"):
+        open_data(tmp_path / "a.npz")
+
+
+def test_arrays_whose_elements_take_no_room(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<U0", "fortran_order": False, "shape": (30_000_000,)})
+    np.savez(tmp_path / "a.npz", images=PICTURES.permute(0, 2, 3, 1), labels=[0, 1, 2, 0])
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("class_names.npy", header.getvalue())
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"'class_names.npy' in .* is <U0, of which each takes no room"):
+        open_data(tmp_path / "a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_a_header_as_long_as_memory_is_not_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("samples.npy", b"\x93NUMPY\2\0" + (2**26).to_bytes(4, "little") + b" " * 2**26)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"as a \.npz file"):
+        open_data(tmp_path / "a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    pictures = PICTURES.numpy()
+    np.savez(tmp_path / "a.npz", samples=pictures, sources=pictures, name="x" * 1000)
+    read = []
+    monkeypatch.setattr(npz, "_read_array", lambda *given: read.append(given))
+    with monkeypatch.context() as patch:
+        patch.setattr(npz, "MAX_BYTES", pictures.nbytes * 2)  # enough for each
+        with pytest.raises(DataError, match=r"the arrays in .* have [\d,]+ bytes; up to 720 are read"):
+            open_data(tmp_path / "a.npz")
+    monkeypatch.setattr(npz, "MAX_TEXT_BYTES", 4000)
+    with pytest.raises(DataError, match=r"'name' in .* has 4,\d+ bytes; up to 4,000 of text are read"):
+        open_data(tmp_path / "a.npz")
+    assert read == []
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_array_that_is_there_twice(tmp_path):
+    np.savez(tmp_path / "a.npz", images=PICTURES.permute(0, 2, 3, 1), labels=[0, 1, 2, 0])
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("labels.npy", archive.read("labels.npy"))
+    with pytest.raises(DataError, match="has the array 'labels' 2 times"):
         open_data(tmp_path / "a.npz")
 
 

@@ -200,6 +200,9 @@ def test_a_broken_model_is_not_pushed(writer, folder):
     (folder / "generator.safetensors").write_bytes(b"broken")
     with pytest.raises(WeightsError, match="are damaged"):
         push(writer, f"local-dir:{folder}")
+    (folder / "generator.safetensors").unlink()
+    with pytest.raises(WeightsError, match="has no generator.safetensors, which its config.json names"):
+        push(writer, f"local-dir:{folder}")
     (folder / "config.json").write_text("{}")
     with pytest.raises(ConfigError):
         push(writer, f"local-dir:{folder}")

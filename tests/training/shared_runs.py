@@ -153,7 +153,21 @@ def refusals(folder, number):
     yield "data", outcome(lambda: trainer(data=points(40 + number), model_args=PLAIN).fit())
     yield "seed", outcome(lambda: trainer(seed=number).fit())
     trainer(folder / "taken").fit()
-    yield "taken", outcome(lambda: trainer(folder / "taken").fit())
+    before = contents(folder / "taken")
+    yield "taken", outcome(lambda: trainer(folder / "taken", seed=7).fit())
+    yield "what was taken", before == contents(folder / "taken")
+    other = trainer(folder / "other", learning_rate=1e-3 * (1 + number))
+    yield "learning rate", outcome(other.fit)
+    yield "what was not begun", contents(folder / "other")
+
+
+def contents(folder):
+    """Return the digest of every file in a folder, by its path, but the lock's."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def main(folder):
@@ -167,6 +181,9 @@ def main(folder):
             seen[kind][name] = {"history": history(run), "final": final(run), "digest": digest_of_weights(run)}
     seen["faults"] = dict(faults(folder))
     seen["refusals"] = dict(refusals(folder, number))
+    run = trainer(folder / "evaluated", data="ring", best_by="modes", evaluate_samples=50)
+    run.fit()
+    seen["evaluated"] = digest_of_weights(run)
     run = trainer(folder / "resumed", steps=4, **SAME["hinge"])
     run.fit()
     config = folder / "resumed" / "config.toml"

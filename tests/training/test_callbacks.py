@@ -4,7 +4,7 @@ import tomllib
 import pytest
 import torch
 from click.testing import CliRunner
-from small import BATCH, at_step, digest, edit_state, lines, points, stop_at, trainer, warnings_of
+from small import BATCH, at_step, digest, edit_state, lines, pictures, points, stop_at, trainer, warnings_of
 
 import ganzoo
 from ganzoo import Trainer
@@ -343,3 +343,21 @@ def test_state_of_another_kind_is_a_damaged_checkpoint(tmp_path):
     edit_state(run, lambda state: state.update(callbacks={f"{Counts.__module__}.Counts": {}}))
     with pytest.raises(CallbackError, match=r"Counts' failed in load_state_dict: KeyError"):
         Trainer.resume(run, callbacks=[Counts()], progress=False)
+
+
+class Publishing(ganzoo.Callback):
+    """Does with the result what `fit` does at the end."""
+
+    def on_start(self, trainer):
+        self.trainer = trainer
+
+    def on_log(self, images, line):
+        self.trainer.result().eval()
+
+
+def test_a_callback_that_looks_at_the_result_in_eval_mode_changes_nothing():
+    settings = {"model": "dcgan", "data": pictures(40), "model_args": {"base_channels": 4, "latent_dim": 4}}
+    plain, watched = trainer(**settings), trainer(**settings, callbacks=[Publishing()])
+    plain.fit()
+    watched.fit()
+    assert digest(plain) == digest(watched)

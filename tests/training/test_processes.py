@@ -122,12 +122,27 @@ def test_a_signal_to_one_process_ends_both_at_the_same_step(name, only, seen, fo
         ("card", ["ConfigError"] * 2, "device is 'cpu:0' for all of 2 processes"),
         ("data", ["RunError"] * 2, "process 1 has another data than process 0"),
         ("seed", ["RunError"] * 2, "process 1 has another training than process 0"),
+        ("learning rate", ["RunError"] * 2, "process 1 has another training than process 0"),
         ("taken", ["RunError", "ProcessesError"], "holds a run already"),
     ],
 )
 def test_refused_in_a_sentence(name, errors, says, seen):
     assert [each["refusals"][name]["error"] for each in seen] == errors
     assert says in seen[0]["refusals"][name]["message"]
+
+
+def test_what_is_refused_writes_nothing(seen):
+    assert seen[0]["refusals"]["what was taken"]
+    assert seen[0]["refusals"]["what was not begun"] == {}
+
+
+def test_process_0_alone_evaluates_and_keeps_the_best(folder, seen):
+    assert seen[0]["evaluated"] == seen[1]["evaluated"]
+    lines = [json.loads(line) for line in (folder / "evaluated" / "metrics.jsonl").read_text().splitlines()]
+    evaluated = [line["images"] for line in lines if "modes" in line]
+    assert evaluated == sorted(set(evaluated))
+    assert evaluated[0] == 0
+    assert (folder / "evaluated" / "best" / "generator.safetensors").exists()
 
 
 def test_process_0_alone_writes(folder):

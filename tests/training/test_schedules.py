@@ -103,6 +103,10 @@ def test_resumes_bit_for_bit(tmp_path, settings):
         ({"learning_rate_decay_images": 32}, "or use step or wsd"),
         ({"learning_rate_decay": "cosine", "learning_rate_decay_rate": 0.5}, "or use step or multistep or poly"),
         ({"learning_rate_decay": "poly", "learning_rate_decay_rate": 0.0}, "it takes a number above 0"),
+        (
+            {"learning_rate_decay": "step", "learning_rate_decay_images": 32, "learning_rate_decay_rate": 10.0},
+            "rate would rise",
+        ),
         ({"learning_rate_warmup_images": -1}, "learning_rate_warmup_images is -1"),
         ({"learning_rate_warmup_images": 96}, "the budget is 96 images; it takes fewer"),
         ({"learning_rate_decay": "wsd", "learning_rate_decay_images": 1000}, "'wsd' cannot be used"),
