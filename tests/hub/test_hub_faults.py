@@ -131,11 +131,16 @@ def child(work):
     code = 70
     try:
         os.close(writing)
+        os.environ["GANZOO_HUB_TIMEOUT"] = "20"
         os.read(reading, 1)
         work()
         code = 0
     except GanzooError as error:
-        code = 3 if isinstance(error, HubConflictError) else 4 if isinstance(error, OutputError) else 2
+        traceback.print_exc()
+        # Where its own commit would change nothing, the client names the newest one, which can be another's.
+        code = (
+            3 if isinstance(error, HubConflictError | HubIntegrityError) else 4 if isinstance(error, OutputError) else 2
+        )
     except BaseException:
         traceback.print_exc()
     finally:
@@ -147,15 +152,21 @@ def ended(process):
 
 
 def killed_at(model, number, work):
-    """Run work in a child that is killed at its request of this number; tell whether it was."""
-    process, leave = child(work)
-    model.hub.fault(".*", skip=number, action=lambda request: os.kill(process, signal.SIGKILL))
-    os.write(leave, b"x")
-    os.close(leave)
-    code = ended(process)
-    model.hub.faults.clear()
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
+    """Run work in a child that is killed at its request of this number; tell whether it was.
+
+    A thread of an earlier test that still waits for its server can hold a lock at the moment of the fork, which nobody
+    gives back in the child; such a child runs into its time limit, and another is made.
+    """
+    for _ in range(3):
+        process, leave = child(work)
+        model.hub.fault(".*", skip=number, action=lambda request, process=process: os.kill(process, signal.SIGKILL))
+        os.write(leave, b"x")
+        os.close(leave)
+        code = ended(process)
+        model.hub.faults.clear()
+        if code in (0, -signal.SIGKILL):
+            return code != 0
+    raise AssertionError(f"the child ended with {code}")
 
 
 @pytest.mark.parametrize("number", some([3, 6], range(12)))
