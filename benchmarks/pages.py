@@ -3,11 +3,12 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from entries import Benchmark, Entry
+import click
+from entries import ROOT, Benchmark, Entry
 
 from ganzoo import files
 
@@ -159,3 +160,39 @@ def table_of(cells: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table; the first row is its head."""
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + " --- |" * len(cells[0]), *lines[1:]])
+
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def results_options(name: str) -> tuple[Decorator, Decorator]:
+    """Return the options of where a benchmark's results go.
+
+    Args:
+        name: The benchmark's name.
+    """
+    return (
+        click.option(
+            "--report",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=ROOT / "benchmarks" / "reports" / f"{name}.json",
+            help="Where the JSON report goes; by default into benchmarks/reports.",
+        ),
+        click.option(
+            "--page",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=ROOT / "docs" / "benchmarks.md",
+            help="The Markdown page with the tables; by default docs/benchmarks.md.",
+        ),
+    )
+
+
+def adding(*options: Decorator) -> Decorator:
+    """Return a decorator that gives a command these options, in this order."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 import torch
-from entries import ROOT, Benchmark, Entry, describe_environment
-from pages import write_results
+from entries import Benchmark, Entry, describe_environment
+from pages import adding, results_options, write_results
 
 from ganzoo import files
 from ganzoo.errors import DivergenceError
@@ -26,7 +26,7 @@ def command_options(name: str, *, seeds: int) -> Callable[[Callable[..., None]],
         name: The benchmark's name.
         seeds: How many seeds by default.
     """
-    options = [
+    return adding(
         click.option(
             "--runs",
             type=click.Path(file_okay=False, path_type=Path),
@@ -37,26 +37,8 @@ def command_options(name: str, *, seeds: int) -> Callable[[Callable[..., None]],
         click.option("--seeds", type=click.IntRange(1), default=seeds, show_default=True, help="Seeds, from 0."),
         click.option("--only", multiple=True, metavar="ROW", help="Run this row alone; may be given several times."),
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Processor threads."),
-        click.option(
-            "--report",
-            type=click.Path(dir_okay=False, path_type=Path),
-            default=ROOT / "benchmarks" / "reports" / f"{name}.json",
-            help="Where the JSON report goes; by default into benchmarks/reports.",
-        ),
-        click.option(
-            "--page",
-            type=click.Path(dir_okay=False, path_type=Path),
-            default=ROOT / "docs" / "benchmarks.md",
-            help="The Markdown page with the table; by default docs/benchmarks.md.",
-        ),
-    ]
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
+        *results_options(name),
+    )
 
 
 def conduct(

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 import torch
-from entries import ROOT, describe_environment
-from pages import HEAD, replace_section
+from entries import describe_environment
+from pages import HEAD, adding, replace_section, results_options
 
 from ganzoo import files
 
@@ -68,29 +68,11 @@ def verdict(value: float, bar: float | None, *, at_most: bool = False) -> str:
 
 def options(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return the decorator that gives a benchmark of speed its options."""
-    listed = [
+    return adding(
         click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: torch's own choice]"),
         click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Rounds of each timing."),
-        click.option(
-            "--report",
-            type=click.Path(dir_okay=False, path_type=Path),
-            default=ROOT / "benchmarks" / "reports" / f"{name}.json",
-            help="Where the JSON report goes; by default into benchmarks/reports.",
-        ),
-        click.option(
-            "--page",
-            type=click.Path(dir_okay=False, path_type=Path),
-            default=ROOT / "docs" / "benchmarks.md",
-            help="The Markdown page with the tables; by default docs/benchmarks.md.",
-        ),
-    ]
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(listed):
-            function = option(function)
-        return function
-
-    return decorate
+        *results_options(name),
+    )
 
 
 def write(name: str, content: Mapping[str, Any], section: str, report: Path, page: Path) -> None:
