@@ -87,12 +87,16 @@ class Architecture:
             kind that some network takes.
         conditions: For each network, the kinds of condition it can be built for; `("none",)` where a network is left
             out.
+        step: Makes what computes a training step, where that is not the two-player step. `step(gan, objective,
+            settings)` returns a `ganzoo.training.step.TrainingStep`, given the settings of the run with precision and
+            device resolved. Networks whose names begin with "generator" or "discriminator" are trained with it.
     """
 
     config_class: type[Any]
     networks: Mapping[str, Callable[[Any], nn.Module]]
     arguments_for: Callable[[tuple[int, ...], Condition], dict[str, Any]] = field(repr=False)
     conditions: Mapping[str, tuple[ConditionKind, ...]] = field(default_factory=dict)
+    step: Callable[..., Any] | None = None
 
     def kinds(self, network: str) -> tuple[ConditionKind, ...]:
         """Return the kinds of condition that one of the networks can be built for."""

@@ -15,6 +15,8 @@ from ganzoo.inference import evaluating
 from ganzoo.losses.objective import Objective
 from ganzoo.models.architecture import call_features
 from ganzoo.models.condition import Condition, condition_of
+from ganzoo.training.settings import Settings
+from ganzoo.training.step import AdversarialStep, TrainingStep
 
 
 def check_arguments(model: object, arguments: object, conditional: object, run: object) -> None:
@@ -173,3 +175,23 @@ def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
                 f"the {name} is conditioned on {condition}, and {table.name} gives {offered}; give data with such a "
                 "condition for each sample, or a model for this data"
             )
+
+
+def step_for(gan: GAN, objective: Objective, settings: Settings) -> TrainingStep:
+    """Return what computes a step: what the generator's architecture brings, or else the two-player step.
+
+    Args:
+        gan: The networks.
+        objective: What they are trained with.
+        settings: The settings of the run, resolved.
+
+    Raises:
+        ObjectiveError: The architecture's own step cannot be taken with the objective.
+    """
+    described = gan.config.networks.get("generator")
+    if described is not None:
+        architecture = zoo.architecture_of(plugins.find("architecture", described.architecture))
+        if architecture.step is not None:
+            step: TrainingStep = architecture.step(gan, objective, settings)
+            return step
+    return AdversarialStep(gan, objective, settings)

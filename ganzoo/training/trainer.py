@@ -29,7 +29,7 @@ from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
-from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan
+from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan, step_for
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.journal import Journal
 from ganzoo.training.monitor import Monitor, progress_bar
@@ -88,7 +88,7 @@ class Trainer:
             discriminator_args: Settings of the discriminator alone, where `model` is a name.
             conditional: Condition the networks on the data's labels, vectors or paired sources, where `model` is a
                 name; None does so only if the generator cannot do without.
-            step: What a step computes; by default the two-player step.
+            step: What a step computes; by default what the generator's architecture brings, or the two-player step.
             callbacks: What to call while training: names such as `"tensorboard"`, and `ganzoo.Callback` objects.
             progress: Show a progress bar on a terminal.
             notes: What else config.toml and the model card shall say: `recipe`, `license`.
@@ -131,7 +131,8 @@ class Trainer:
         if self.settings.precision == "fp64":
             self.gan.double()
         self.processes.share_weights(dict(self.gan.networks.items()))
-        self.step: TrainingStep = step or AdversarialStep(self.gan, self.objective, self.settings)
+        self.step: TrainingStep = step or step_for(self.gan, self.objective, self.settings)
+        self._own_step = "" if step is None or type(step) is AdversarialStep else type(step).__qualname__
         rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
         everyone = dict(self.gan.networks.items())
         self.discriminator = Player("discriminator", everyone, self.settings, other_rate, self.processes)
@@ -276,7 +277,7 @@ class Trainer:
 
     def config(self) -> dict[str, Any]:
         """Return everything that was asked for, resolved, as config.toml holds it."""
-        own = {} if type(self.step) is AdversarialStep else {"step": type(self.step).__qualname__}
+        own = {"step": self._own_step} if self._own_step else {}
         return describe_run(
             self.gan,
             self.objective,
