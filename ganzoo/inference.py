@@ -83,7 +83,7 @@ class InferenceCopies:
         fold = vars(type(network)).get("fold")
         if fold is None or any(map(_is_special, modules)):
             self._made.clear()
-            return Ready(network, next(network.parameters()).dtype, partial(_as_it_is, network, precision))
+            return as_it_is(network, precision)
         state, ready = self._made.get(precision, (None, None))
         if state is None or ready is None or not state.is_still_that_of(modules):
             self._made.pop(precision, None)  # before the next is made, so that memory holds one
@@ -98,8 +98,18 @@ def _is_special(module: nn.Module) -> bool:
     return any(attributes[name] for name in HOOKS) or "forward" in attributes or "parametrizations" in module._modules
 
 
+def as_it_is(network: nn.Module, precision: Precision) -> Ready:
+    """Return a network itself, to be called in eval mode.
+
+    Args:
+        network: The network, in any mode.
+        precision: `"fp32"` computes in the dtype of the weights, `"bf16"` under autocast.
+    """
+    return Ready(network, next(network.parameters()).dtype, partial(_evaluating_in, network, precision))
+
+
 @contextmanager
-def _as_it_is(network: nn.Module, precision: Precision) -> Iterator[None]:
+def _evaluating_in(network: nn.Module, precision: Precision) -> Iterator[None]:
     device = next(network.parameters()).device.type
     casts = torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
     with evaluating(network), casts:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ganzoo import randomness
 from ganzoo.errors import InputError, given
-from ganzoo.inference import InferenceCopies, Precision
+from ganzoo.inference import InferenceCopies, Precision, as_it_is
 from ganzoo.models.architecture import call
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.models.noise import drawing_noise, has_noise
@@ -107,7 +107,7 @@ def draw_chunks(
     condition: Tensor | None,
     truncation: float | None,
     size: int,
-    copies: InferenceCopies,
+    copies: InferenceCopies | None,
     precision: Precision,
 ) -> Iterator[Tensor]:
     """Generate samples batch by batch, in eval mode, sample i from (seed, i) alone.
@@ -122,13 +122,14 @@ def draw_chunks(
         condition: Conditions (n, ...), or None.
         truncation: Cut latents off at plus and minus this.
         size: The batch size.
-        copies: The network's copies for inference.
+        copies: The network's copies for inference; None to run the network itself, which pays where it is soon
+            another.
         precision: What to compute in.
 
     Yields:
         Samples (at most size, *sample_shape), float32, on the CPU.
     """
-    ready = copies.find(generator, precision)
+    ready = as_it_is(generator, precision) if copies is None else copies.find(generator, precision)
     network, device = ready.network, next(generator.parameters()).device
     is_noisy = seed is not None and has_noise(network)
     for start in range(0, n, size):

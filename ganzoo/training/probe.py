@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ganzoo import sampling
 from ganzoo.data import render
 from ganzoo.data.table import Batch, Table
 from ganzoo.errors import InputError
@@ -26,8 +27,20 @@ class Probe:
         self._table, self._kind = table, condition.kind
 
     def samples(self, gan: GAN, n: int, seed: int) -> Tensor:
-        """Draw n samples (n, *sample_shape)."""
-        return gan.sample(n, seed=seed, condition=self._rows(n).condition if self._has_rows else None)
+        """Draw n samples (n, *sample_shape), by the network itself: the next will be from other weights."""
+        rows = self._rows(n).condition if self._has_rows else None
+        (samples,) = sampling.draw_chunks(
+            gan.generator,
+            gan.latent_dim,
+            n,
+            seed=seed,
+            condition=sampling.choose_condition(gan.condition, n, None, rows),
+            truncation=None,
+            size=n,
+            copies=None,
+            precision="fp32",
+        )
+        return samples
 
     def picture(self, gan: GAN, seed: int) -> "Image.Image | None":
         """Draw samples into one picture, between source and target where there are such; None for other shapes."""
