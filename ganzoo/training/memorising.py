@@ -29,7 +29,7 @@ logger = logging.getLogger("ganzoo")
 
 FOLDER = "memorisation"
 SAMPLES = 1_000
-POOL = 10_000  # training pictures that are searched; of more, so many are chosen
+POOL, POOL_VALUES = 10_000, 2**26  # training pictures that are searched, and their values; of more some are chosen
 ENOUGH = 50  # held-out pictures for a distribution; with fewer, each training picture is held out from the others
 NEAREST = 0.05  # the share of held-out pictures that counts as very near
 PAIRS, COLUMNS = 32, 8
@@ -158,7 +158,8 @@ def examine(
         training picture to its right: in the upper half the nearest pairs, in the lower the first samples.
     """
     drawn = draw(gan, samples, seed=0, data=table)
-    order = torch.randperm(len(table), generator=generator("memorisation", "pool"))[:POOL].sort().values
+    pool = min(POOL, max(1, POOL_VALUES // table.samples[0].numel()))
+    order = torch.randperm(len(table), generator=generator("memorisation", "pool"))[:pool].sort().values
     pictures = table.samples[order]
     look, distance = _look(table, best_by, gan)
     seen, known = look(drawn), look(pictures)
@@ -205,7 +206,8 @@ def _look(table: Table, best_by: str, gan: GAN) -> tuple[Any, str]:
         side = 2 * table.scale * table.samples[0].numel() ** 0.5
 
         def pixels(pictures: Tensor) -> Tensor:
-            return pictures.flatten(1).float() / side
+            rows: Tensor = pictures.flatten(1).float() / side
+            return rows
 
         return pixels, "RMS of pixels in [0, 1]"
 
