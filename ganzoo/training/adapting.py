@@ -17,6 +17,7 @@ from ganzoo.models.condition import Condition, condition_of
 from ganzoo.training.fitting import create_gan
 from ganzoo.training.transferring import Classes, Transfer, fresh_transfer, plan_transfer
 
+LEAST_KEPT = 0.01  # of the generator's parameters
 NO_DISCRIMINATOR = "the pretrained model has none, so it starts untrained"
 REPLACED = "it was asked to be another, so it starts untrained"
 
@@ -62,7 +63,8 @@ def adapt(
 
     Raises:
         ConfigError: There can be no such model for this data.
-        InputError: A condition is needed or was asked for, and the data has none, or nothing of the generator fits.
+        InputError: A condition is needed or was asked for, and the data has none, or next to nothing of the generator
+            fits.
     """
     wanted, note = _condition(pretrained, table, conditional)
     _check_kind_of_samples(pretrained, table)
@@ -87,10 +89,12 @@ def adapt(
         name: _transfer(name, network, pretrained, table, is_replaced=name == "discriminator" and bool(discriminator))
         for name, network in gan.networks.items()
     }
-    if not transfers["generator"].parameters - transfers["generator"].new_parameters:
+    whole, new = transfers["generator"].parameters, transfers["generator"].new_parameters
+    if whole - new < LEAST_KEPT * whole:
         raise InputError(
-            f"nothing of the generator fits {table.name}, whose samples have shape {table.sample_shape}, where the "
-            f"model's have {pretrained.sample_shape}; train a new one: ganzoo train {generator.architecture}"
+            f"of the generator's {whole:,} parameters for samples of shape {table.sample_shape} only {whole - new:,} "
+            f"could be kept from a model for {pretrained.sample_shape}, which is as good as nothing; train a new one: "
+            f"ganzoo train {generator.architecture}"
         )
     for name, transfer in transfers.items():
         transfer.copy_into(gan.networks[name])

@@ -79,13 +79,21 @@ def choose_objective(pretrained: GAN, gan: GAN, given: object) -> tuple[Objectiv
 
 
 def choose_settings(
-    pretrained: GAN, table: Table, given: Mapping[str, Any], *, freezable: int, layers: int, can_keep: bool
+    pretrained: GAN,
+    table: Table,
+    objective: Objective,
+    given: Mapping[str, Any],
+    *,
+    freezable: int,
+    layers: int,
+    can_keep: bool,
 ) -> list[Choice]:
     """Choose the settings of a run that nobody gave.
 
     Args:
         pretrained: The pretrained model.
         table: What it is fine-tuned on.
+        objective: What it is fine-tuned with.
         given: The settings that were given.
         freezable: How many of the discriminator's lower layers are all as published.
         layers: How many it has.
@@ -123,7 +131,7 @@ def choose_settings(
         choose("ema_half_life_images", max(images // 10, 1), "a tenth of the budget")
     elif half_life != Settings.ema_half_life_images:
         choose("ema_half_life_images", half_life, "as the pretrained model")
-    _choose_augmentation(choose, table)
+    _choose_augmentation(choose, table, objective)
     _choose_frozen(choose, count, freezable, layers)
     if "best_by" not in given:
         number, reason = choose_number(pretrained, table) if can_keep else ("", "no folder to keep the best model in")
@@ -148,14 +156,16 @@ def _training(pretrained: GAN) -> dict[str, Any]:
     return found
 
 
-def _choose_augmentation(choose: Any, table: Table) -> None:
-    count = len(table)
-    if len(table.sample_shape) != 3 or table.sources is not None or not hasattr(Settings, "augment"):
+def _choose_augmentation(choose: Any, table: Table, objective: Objective) -> None:
+    count, can_adapt = len(table), objective.adversarial.undecided_logit is not None
+    if len(table.sample_shape) != 3 or table.sources is not None:
         return
     if count < FEW:
         choose("augment", "diffaugment", f"{count:,} pictures: the discriminator would soon know them by heart")
-    elif count < SOME:
+    elif count < SOME and can_adapt:
         choose("augment", "ada", f"{count:,} pictures: as much as the discriminator turns out to need")
+    elif count < SOME:
+        choose("augment", "diffaugment", f"{count:,} pictures, and ada cannot adapt to a loss that compares logits")
     else:
         choose("augment", "", f"{count:,} pictures are enough")
 

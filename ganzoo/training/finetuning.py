@@ -121,6 +121,7 @@ def prepare(
     made = choose_settings(
         pretrained,
         table,
+        read,
         settings,
         freezable=freezable,
         layers=freezable_layers(dict(adapted.gan.networks.items())),

@@ -79,8 +79,8 @@ class Transfer:
 
     @property
     def is_whole(self) -> bool:
-        """Every tensor is kept, and none is left over."""
-        return all(each.kind == "kept" for each in self.decisions) and not self.left
+        """Every tensor is kept as it is, and nothing is left over."""
+        return all(each.kind == "kept" and not each.reason for each in self.decisions) and not self.left
 
     def named(self, kind: Kind) -> list[str]:
         """Return the names of the tensors of one kind."""
@@ -109,8 +109,9 @@ class Transfer:
         if self.is_whole:
             return
         if kept:
-            yield f"  kept          {', '.join(_grouped(self.named('kept'), self.decisions)) or 'none as it is'}"
-        changed = [each for each in self.decisions if each.kind != "kept"]
+            whole = [each.name for each in self.decisions if each.kind == "kept" and not each.reason]
+            yield f"  kept          {', '.join(_grouped(whole, self.decisions)) or 'none as it is'}"
+        changed = [each for each in self.decisions if each.kind != "kept" or each.reason]
         for each in changed[:most]:
             shape = "x".join(map(str, each.values.shape)) or "one number"
             told = f"{each.values.numel():,} {'parameters' if each.is_parameter else 'of state'}, {shape}"
@@ -210,6 +211,8 @@ def _decide_parts(old: Tensor, fresh: Tensor, before: Role, after: Role, classes
         elif name == CLASSES:
             taken = _fill_classes(part, given[name], classes)
             done = f"{taken} of {len(part)} classes kept by their names"
+            if len(given[name]) > taken:
+                done += f", {len(given[name]) - taken} others left out"
         elif before.parts[name] == after.parts[name]:
             part.copy_(given[name])
             taken, done = len(part), f"{name} kept"

@@ -138,7 +138,9 @@ def test_classes_go_by_their_names_and_the_trunk_is_kept():
     plan, state = transferred(before, after, "generator", before=["cat", "dog", "cow"], after=["cow", "hen"])
     assert torch.equal(state["embedding.weight"][:, 0], before.generator.embedding.weight[:, 2])
     assert torch.equal(state["embedding.weight"][:, 1], fresh[:, 1])
-    assert [each.reason for each in plan.decisions if each.kind != "kept"] == ["1 of 2 classes kept by their names"]
+    assert [each.reason for each in plan.decisions if each.kind != "kept"] == [
+        "1 of 2 classes kept by their names, 2 others left out"
+    ]
     plan, _ = transferred(
         before, build("cgan", image_size=16, num_classes=3, seed=2), "generator", before="abc", after="xyz"
     )
