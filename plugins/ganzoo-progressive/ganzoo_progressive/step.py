@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.table import Batch
+from ganzoo.errors import ObjectiveError
 from ganzoo.gan import GAN
-from ganzoo.losses.objective import Objective
+from ganzoo.losses.objective import Objective, name_of
 from ganzoo.training.settings import Settings
 from ganzoo.training.step import AdversarialStep, Losses
 from ganzoo_progressive.growth import Growing
@@ -27,7 +28,16 @@ class ProgressiveStep(AdversarialStep):
     """
 
     def __init__(self, gan: GAN, objective: Objective, settings: Settings) -> None:
-        """Bind networks, objective and settings (with precision resolved)."""
+        """Bind networks, objective and settings (with precision resolved).
+
+        Raises:
+            ObjectiveError: The objective limits weights, which the discriminator's layers scale when they use them.
+        """
+        if objective.constraints and isinstance(gan.discriminator, Growing):
+            raise ObjectiveError(
+                f"{name_of(objective.constraints[0])} limits the weights of the discriminator, and those of progressive "
+                "are scaled when they are used, so that it would limit something else; use gradient_penalty or r1"
+            )
         super().__init__(gan, objective, settings)
         self._growing = [network for network in (self.generator, self.discriminator) if isinstance(network, Growing)]
         self._earlier = max((int(network.images) for network in self._growing), default=0)

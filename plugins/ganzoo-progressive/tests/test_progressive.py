@@ -8,7 +8,7 @@ from ganzoo_progressive.growth import ProgressiveConfig, average, repeat
 from ganzoo_progressive.step import ProgressiveStep
 
 import ganzoo
-from ganzoo.errors import ConfigError
+from ganzoo.errors import ConfigError, ObjectiveError
 from ganzoo.testing import architecture_checks, plugin_checks
 from ganzoo.training.fitting import step_for
 
@@ -290,6 +290,11 @@ def test_labels_reach_both_networks():
         pictures = gan.generate(latents, labels)
         logits = gan.discriminator(pictures[:1].expand(3, -1, -1, -1), labels)
     assert len(pictures.flatten(1).unique(dim=0)) == len(logits.unique()) == 3
+
+
+def test_limits_of_weights_that_are_scaled_when_used_are_refused():
+    with pytest.raises(ObjectiveError, match="gradient_penalty or r1"):
+        trainer(8, objective="wasserstein + weight_clipping(0.01)")
 
 
 def test_the_step_is_the_architectures_own():
