@@ -52,7 +52,7 @@ def measure(gan: GAN, train: Table, held_out: Table, *, seed: int = 0) -> list[d
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
         untrained = ganzoo.create_model(architecture.architecture, **architecture.args)
-    drawn, noise = (gan.to_data(each.sample(SETS * count, seed=seed)) for each in (gan, untrained))
+    drawn, noise = (held_out.to_data(each.sample(SETS * count, seed=seed)) for each in (gan, untrained))
     half_life = gan.config.training.get("ema_half_life_images")
     protocol = {
         "samples": SETS * count,
@@ -96,7 +96,7 @@ def _distances(pictures: Tensor, reference: Tensor, seed: int) -> dict[int, floa
 def _to_training(pictures: Tensor, train: Tensor) -> Tensor:
     """Return each picture's distance (N,) to the nearest training picture: root mean square, as a part of the range."""
     rows, others = (each.flatten(1).float() / 255 for each in (pictures, train))
-    distances = torch.cat([torch.cdist(part, others).amin(1) for part in rows.split(250)])
+    distances = torch.cat([torch.cdist(part, others).amin(1) for part in torch.split(rows, 250)])
     return distances / rows.shape[1] ** 0.5
 
 

@@ -45,7 +45,7 @@ def sliced_wasserstein(samples: Tensor, reference: Tensor, *, seed: int = 0) -> 
         directions = F.normalize(torch.randn(first.shape[1], DIRECTIONS, generator=rng), dim=0)
         gaps = [
             ((first @ each).sort(dim=0)[0] - (second @ each).sort(dim=0)[0]).abs().mean()
-            for each in directions.split(DIRECTIONS // 8, dim=1)
+            for each in torch.split(directions, DIRECTIONS // 8, dim=1)
         ]
         found[min(ours.shape[2:])] = UNIT * float(torch.stack(gaps).mean())
     return found

@@ -35,8 +35,8 @@ class ProgressiveStep(AdversarialStep):
         """
         if objective.constraints and isinstance(gan.discriminator, Growing):
             raise ObjectiveError(
-                f"{name_of(objective.constraints[0])} limits the weights of the discriminator, and those of progressive "
-                "are scaled when they are used, so that it would limit something else; use gradient_penalty or r1"
+                f"{name_of(objective.constraints[0])} limits the discriminator's weights, and those of progressive are "
+                "scaled when they are used, so that it would limit something else; use gradient_penalty or r1"
             )
         super().__init__(gan, objective, settings)
         self._growing = [network for network in (self.generator, self.discriminator) if isinstance(network, Growing)]

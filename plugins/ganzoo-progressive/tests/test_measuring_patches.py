@@ -36,7 +36,7 @@ def test_what_is_lost_shows_at_the_level_that_has_it():
     same = sliced_wasserstein(noise, random(64, 1, 64, 64, seed=1).float())
     blocks = noise[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
     found = sliced_wasserstein(blocks, random(64, 1, 64, 64, seed=1).float())
-    assert found[64] > 5 * same[64]
+    assert found[64] > 3 * same[64]
     assert found[16] < 2 * same[16]
 
 
