@@ -178,6 +178,19 @@ def test_the_discriminator_cannot_tell_a_picture_from_what_is_seen_of_it_at_its_
             assert torch.allclose(gan.discriminator(pictures), gan.discriminator(seen), atol=1e-5)
 
 
+@pytest.mark.parametrize(("images", "share"), [(0, 1 / 16), (350, 1 / 4), (700, 1)])
+def test_a_gradient_at_full_size_is_the_stages_own_times_its_share_of_the_pixels(images, share):
+    discriminator = model(images).eval().discriminator
+    halvings = 2 - discriminator.position[0]
+    small = average(torch.rand(2, 3, 16, 16), halvings).requires_grad_()
+    full = repeat(small.detach(), halvings).requires_grad_()
+    own, whole = (
+        torch.autograd.grad(discriminator(pictures).sum(), given)[0].square().sum()
+        for pictures, given in ((repeat(small, halvings), small), (full, full))
+    )
+    assert whole.item() == pytest.approx(own.item() * share, rel=1e-4)
+
+
 def data(n=24):
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
