@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm
 
 from ganzoo.data.table import Batch
@@ -208,9 +207,11 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
     """Leave a network's running statistics alone while it runs in train mode.
 
     Batch norm still normalizes by the batch; its running mean and variance, and spectral norm's power iteration, stay.
+    Any other layer with running statistics says so as batch norm does, by an attribute `track_running_stats`: it moves
+    them in train mode only while that is true.
     """
     modules = list(network.modules())
-    norms = [module for module in modules if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms: list[Any] = [module for module in modules if getattr(module, "track_running_stats", False) is True]
     spectral = [module for module in modules if isinstance(module, _SpectralNorm) and module.training]
     for norm in norms:
         norm.track_running_stats = False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ganzoo.training.trainer import Trainer
 
 WARM_UP, LEAST, MOST = 2, 3, 30  # steps of each kind: before measuring, and measured
+LONGEST_CYCLE = 100_000  # steps after which all penalties are due again, if it is to be gone through
 SECONDS = 5.0  # for measuring, unless the fewest steps take longer
 
 # What training changes; all else of a trainer may be shared with its copy.
@@ -71,11 +72,14 @@ def try_steps(trainer: "Trainer", *, seconds: float | None = None) -> Trial:
     with torch.random.fork_rng(cards), compiling(networks, is_asked=copied.settings.compile):
         for network in networks:
             train_mode(network)
-        kinds = _kinds_of_steps(term.every for term, _ in copied.objective.penalties)
+        periods = [term.every for term, _ in copied.objective.penalties]
+        # The last ones of the run, because networks may grow while they train: no step takes longer than these.
+        late = _last_cycle(periods, copied.settings.steps)
+        kinds = {late + index: share for index, share in _kinds_of_steps(periods).items()}
         times: dict[int, list[float]] = {index: [] for index in kinds}
         for index in list(kinds) * WARM_UP:
             _step(copied, index)
-        peak = _peak_of(lambda: _step(copied, 0), copied.gan.device)
+        peak = _peak_of(lambda: _step(copied, late), copied.gan.device)
         end = time.monotonic() + (SECONDS if seconds is None else seconds)
         for number in range(MOST):
             if number >= LEAST and time.monotonic() >= end:
@@ -136,11 +140,17 @@ def _copy(trainer: "Trainer") -> "Trainer":
 def _kinds_of_steps(every: Iterable[int]) -> dict[int, float]:
     """Return the first step of each kind, where kinds differ in the penalties that are due, and its share of all."""
     periods = sorted(set(every))
-    cycle = math.lcm(*periods)
+    cycle = min(math.lcm(*periods), LONGEST_CYCLE)
     kinds: dict[tuple[bool, ...], list[int]] = {}
-    for index in range(min(cycle, 100_000)):
+    for index in range(cycle):
         kinds.setdefault(tuple(index % period == 0 for period in periods), []).append(index)
-    return {indices[0]: len(indices) / min(cycle, 100_000) for indices in kinds.values()}
+    return {indices[0]: len(indices) / cycle for indices in kinds.values()}
+
+
+def _last_cycle(every: Iterable[int], steps: int) -> int:
+    """Return where the last whole cycle of penalties begins in a run of so many steps; 0 if none is whole."""
+    cycle = math.lcm(*every)
+    return 0 if cycle > LONGEST_CYCLE else max(0, steps // cycle - 1) * cycle
 
 
 def _step(trainer: "Trainer", index: int) -> None:

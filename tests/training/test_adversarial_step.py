@@ -81,6 +81,30 @@ def test_frozen_statistics_are_given_back_also_after_an_error():
     assert not any(torch.equal(before[key], value) for key, value in statistics(network).items())
 
 
+class RunningSum(nn.Module):
+    """A layer of somebody else's with a running statistic, declared as batch norm declares its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.track_running_stats = True
+        self.register_buffer("total", torch.zeros(()))
+
+    def forward(self, values):
+        if self.training and self.track_running_stats:
+            self.total += values.detach().sum()
+        return values
+
+
+def test_statistics_of_other_layers_that_say_so_stay_too():
+    layer = RunningSum()
+    network = nn.Sequential(nn.Linear(2, 2), layer)
+    with frozen_statistics(network):
+        network(torch.ones(3, 2))
+    assert layer.total == 0
+    network(torch.ones(3, 2))
+    assert layer.total != 0
+
+
 @pytest.mark.parametrize("changes", [{"discriminator_steps": 2}, {"reuse_fakes": False}])
 def test_fresh_fakes_where_they_are_not_reused(changes):
     run = started(steps=1, **changes)

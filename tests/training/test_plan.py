@@ -1,6 +1,7 @@
 """A plan says what a run would be and take, and leaves no trace."""
 
 import random
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ganzoo import Trainer
 from ganzoo.errors import DivergenceError, InputError, RunError
 from ganzoo.training import trial
 from ganzoo.training.quantities import duration, memory
+from ganzoo.training.step import AdversarialStep
 from ganzoo.training.trial import Trial, _kinds_of_steps, _peak_of, try_steps
 
 CPU = torch.device("cpu")
@@ -160,6 +162,23 @@ def test_every_kind_of_step_is_timed():
     measured = try_steps(trainer(None, objective="non_saturating + r1(gamma=1, every=3)"), seconds=0)
     assert [share for share, _ in measured.kinds] == pytest.approx([1 / 3, 2 / 3])
     assert all(len(times) == trial.LEAST and min(times) > 0 for _, times in measured.kinds)
+
+
+class NotingStep(AdversarialStep):
+    indices: ClassVar[list[int]] = []
+
+    def begin(self, index):
+        self.indices.append(index)
+        super().begin(index)
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, {29}), (3, {27, 28}), (100, {0, 1})])
+def test_the_last_steps_are_timed_because_networks_may_grow(every, expected, monkeypatch):
+    monkeypatch.setattr(NotingStep, "indices", [])
+    run = trainer(None, steps=30, objective=f"non_saturating + r1(gamma=1, every={every})")
+    run.step = NotingStep(run.gan, run.objective, run.settings)
+    try_steps(run, seconds=0)
+    assert set(NotingStep.indices) == expected
 
 
 def test_what_was_left_to_the_program_is_told():

@@ -12,10 +12,14 @@ GANZOO_PLUGIN_API = 1
 
 @hookimpl
 def ganzoo_register(registry: "Registry") -> None:
-    """Register the two parts of the data, and the model."""
+    """Register the data, with outlines and without, and the model."""
     for name, summary in (
         ("openmoji", "1,442 emoji for training: black outline and colour, 64x64 pixels"),
         ("openmoji-test", "208 emoji held out, no variant of which is in the training part"),
+        ("openmoji-colour", "the training part's pictures in colour alone, 64x64 pixels"),
+        ("openmoji-colour-test", "the held-out pictures in colour alone"),
+        ("openmoji-colour-32", "the training part's pictures in colour alone, 32x32 pixels"),
+        ("openmoji-colour-32-test", "the held-out pictures in colour alone, 32x32 pixels"),
     ):
         function = name.replace("-", "_")
         registry.dataset(name, f"ganzoo_openmoji.data:{function}", summary=summary)

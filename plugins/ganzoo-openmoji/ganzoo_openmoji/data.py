@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError
@@ -25,6 +26,26 @@ def openmoji() -> Table:
 def openmoji_test() -> Table:
     """Return the held-out part, like `openmoji`."""
     return _part("openmoji-test", held_out=True)
+
+
+def openmoji_colour() -> Table:
+    """Return the training part's samples (3, 64, 64) alone, for models that make pictures from nothing."""
+    return _alone("openmoji-colour", _part("openmoji", held_out=False))
+
+
+def openmoji_colour_test() -> Table:
+    """Return the held-out part, like `openmoji_colour`."""
+    return _alone("openmoji-colour-test", _part("openmoji-test", held_out=True))
+
+
+def openmoji_colour_32() -> Table:
+    """Return the training part's samples alone at half the size, (3, 32, 32)."""
+    return _alone("openmoji-colour-32", _part("openmoji", held_out=False), halve=True)
+
+
+def openmoji_colour_32_test() -> Table:
+    """Return the held-out part, like `openmoji_colour_32`."""
+    return _alone("openmoji-colour-32-test", _part("openmoji-test", held_out=True), halve=True)
 
 
 def is_held_out(split_group: str) -> bool:
@@ -56,3 +77,9 @@ def _part(name: str, *, held_out: bool) -> Table:
             f"openmoji-64.npz, a file of ganzoo-openmoji itself, is damaged or missing: {error}; reinstall it"
         ) from error
     return Table(colours, sources=outlines, name=name, license=LICENSE, source=f"openmoji/{name}")
+
+
+def _alone(name: str, pairs: Table, *, halve: bool = False) -> Table:
+    """Return the samples of pairs; halved, each pixel is the mean of four, rounded half to even."""
+    colours = F.avg_pool2d(pairs.samples.float(), 2).round().to(torch.uint8) if halve else pairs.samples
+    return Table(colours, name=name, license=LICENSE, source=f"openmoji/{name}")

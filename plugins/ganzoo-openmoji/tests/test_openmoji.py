@@ -61,6 +61,23 @@ def test_a_table_opens_again_by_its_source(parts):
         assert open_data(table.source).fingerprint() == table.fingerprint()
 
 
+def test_the_colours_alone_are_the_pairs_samples(parts):
+    for paired, name in zip(parts, ("openmoji-colour", "openmoji-colour-test"), strict=True):
+        alone = open_data(name)
+        assert alone.condition.kind == "none"
+        assert torch.equal(alone.samples, paired.samples)
+        assert open_data(alone.source).fingerprint() == alone.fingerprint() != paired.fingerprint()
+
+
+def test_half_the_size_is_the_mean_of_four_pixels(parts):
+    for paired, name in zip(parts, ("openmoji-colour-32", "openmoji-colour-32-test"), strict=True):
+        halved = open_data(name)
+        assert halved.sample_shape == (3, 32, 32)
+        mean = paired.samples.unflatten(3, (32, 2)).unflatten(2, (32, 2)).float().mean((3, 5))
+        assert torch.equal(halved.samples, mean.round().to(torch.uint8))
+        assert open_data(halved.source).fingerprint() == halved.fingerprint()
+
+
 def test_a_translator_learns_from_the_pairs(parts):
     trainer = ganzoo.Trainer(
         "pix2pix",
