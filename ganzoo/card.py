@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.config import ModelConfig
+from ganzoo.errors import printable
 from ganzoo.models.condition import Condition
 from ganzoo.registry import REPOSITORY
 
@@ -167,4 +168,4 @@ def _short(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return printable(text).replace("|", "\\|").replace("<", "&lt;")

@@ -11,6 +11,7 @@ NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 BOUND = r"(?:[<>=!~]=|[<>]) ?[A-Za-z0-9][A-Za-z0-9.+_-]*(?:\.\*)?"
 # A name, extras and version bounds. PEP 508's URLs and markers are left out on purpose: a user is shown this to run it.
 REQUIREMENT = re.compile(rf"({NAME})(?:\[{NAME}(?:, ?{NAME})*\])?(?: ?{BOUND}(?:, ?{BOUND})*)?")
+LONGEST_REQUIREMENT = 200  # characters
 
 
 def canonical(distribution: str) -> str:
@@ -63,7 +64,7 @@ def is_requirement(text: str, distribution: str) -> bool:
         text: For example `"ganzoo-sound>=0.2,<1"`.
         distribution: The only distribution that it may name.
     """
-    match = REQUIREMENT.fullmatch(text)
+    match = REQUIREMENT.fullmatch(text) if len(text) <= LONGEST_REQUIREMENT else None
     return match is not None and canonical(match[1]) == canonical(distribution)
 
 

@@ -145,3 +145,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def given(value: object) -> str:
     """Return a value of the wrong type as messages show it, such as `'3.5' (float)`."""
     return f"{str(value)[:100]!r} ({type(value).__name__})"
+
+
+def printable(text: str) -> str:
+    """Return a stranger's text as one line that moves no terminal: blanks for breaks, a mark for other controls."""
+    return "".join(
+        each if each.isprintable() else " " if each.isspace() else "\N{REPLACEMENT CHARACTER}" for each in text
+    )

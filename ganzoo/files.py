@@ -116,12 +116,20 @@ def cache_folder() -> Path:
     """Return where lies what can be made again; it need not exist.
 
     That is `$GANZOO_CACHE`, or else `ganzoo` under `$XDG_CACHE_HOME` or `~/.cache`.
+
+    Raises:
+        OutputError: It would be in a home, and there is none.
     """
     chosen = os.environ.get("GANZOO_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "ganzoo"
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        return (Path(home) if home else Path.home() / ".cache") / "ganzoo"
+    except RuntimeError as error:
+        raise OutputError(
+            f"there is no home to keep a cache in ({error}); set GANZOO_CACHE to a folder that can be written"
+        ) from error
 
 
 def is_alive(process: int) -> bool:

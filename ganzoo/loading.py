@@ -87,7 +87,8 @@ class PlannedNetwork:
         from ganzoo import weights
 
         module, what = self.module, f"{self.loading} ({self.name})"
-        tensors = weights.read_tensors(self.fetch(files), self.network.sha256)
+        largest_header = None if module is None else weights.largest_header(module)
+        tensors = weights.read_tensors(self.fetch(files), self.network.sha256, largest_header)
         if module is not None:
             weights.assign(module, tensors, what, dtype)
         if module is None or any(_holds_meta(vars(part)) for part in module.modules()):

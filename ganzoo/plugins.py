@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ganzoo import distributions
-from ganzoo.errors import AmbiguousNameError, MissingPluginError, UnknownNameError, did_you_mean
+from ganzoo.errors import AmbiguousNameError, MissingPluginError, UnknownNameError, did_you_mean, printable
 from ganzoo.plugin_loader import GanzooPluginWarning, PluginInfo, PluginLoader
 from ganzoo.registry import KIND_WORDS, Entry, Kind, Provider, normalise
 
@@ -179,7 +179,7 @@ def missing(provider: Mapping[str, Any], architecture: str, loading: str) -> Mis
 
 def _state(distribution: str, wanted: str) -> str:
     """Say in what way a plugin's architecture is not there, after the words "The plugin"."""
-    same = distributions.canonical(distribution)
+    same, wanted = distributions.canonical(distribution), printable(wanted)[:40]
     infos = [info for info in list_plugins() if distributions.canonical(info.provider.distribution) == same]
     for info in infos:
         if info.status == "disabled":
@@ -188,7 +188,7 @@ def _state(distribution: str, wanted: str) -> str:
             return f"{info.provider} is installed but failed to load: {info.reason}"
     version = infos[0].provider.version if infos else distributions.version_of(distribution)
     if version is None:
-        return f"{distribution!r} is not installed"
+        return f"{distribution[:100]!r} is not installed"
     if distributions.is_older(version, wanted):
         return f"{distribution} {version} is too old: the model was saved with {wanted}"
     return f"{distribution} {version} is installed but does not provide it (the model was saved with {wanted})"

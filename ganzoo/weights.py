@@ -1,6 +1,7 @@
 """Weights in and out of safetensors: whole files, strict keys and shapes, finite values."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from ganzoo import files
 from ganzoo.config import DtypeName
-from ganzoo.errors import WeightsError
+from ganzoo.errors import WeightsError, printable
 
 DTYPES: dict[torch.dtype, DtypeName] = {
     torch.float16: "float16",
@@ -76,18 +77,21 @@ def _to_store(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor.cpu().contiguous()
 
 
-def read_tensors(path: str | os.PathLike[str], sha256: str = "") -> dict[str, Tensor]:
+def read_tensors(
+    path: str | os.PathLike[str], sha256: str = "", largest_header: int | None = None
+) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Args:
         path: The file.
         sha256: The digest the file must have; empty asks for none.
+        largest_header: Refuse the file, before a tensor is made, if its header has more bytes; None: as safetensors.
 
     Returns:
         The tensors by name, on the CPU, in the dtypes of the file.
 
     Raises:
-        WeightsError: The file is missing, damaged, or has another digest.
+        WeightsError: The file is missing, damaged, has another digest or a larger header.
     """
     try:
         content = Path(path).read_bytes()
@@ -98,10 +102,16 @@ def read_tensors(path: str | os.PathLike[str], sha256: str = "") -> dict[str, Te
             f"the weights {str(path)!r} are damaged: their sha256 is {found[:12]}..., expected {sha256[:12]}...; "
             "fetch or install them again"
         )
+    header = int.from_bytes(content[:8], "little")
+    if largest_header is not None and header > largest_header:
+        raise WeightsError(
+            f"the weights {str(path)!r} cannot be read: their header should have {header} bytes, and this network's "
+            f"takes at most {largest_header}; fetch them again, or tell their author"
+        )
     try:
         return parse_tensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"the weights {str(path)!r} cannot be read: {str(error)[:200]}") from error
+        raise WeightsError(f"the weights {str(path)!r} cannot be read: {printable(str(error))[:200]}") from error
 
 
 def assign(module: nn.Module, tensors: Mapping[str, Tensor], what: str, dtype: torch.dtype = torch.float32) -> None:
@@ -147,10 +157,18 @@ def largest_file(module: nn.Module) -> int:
     Args:
         module: The network; it may be on the meta device.
     """
-    size = 2**20  # for its metadata
-    for name, tensor in module.state_dict().items():
-        size += 8 * tensor.numel() + 2 * len(name) + 256
-    return size
+    return 8 + largest_header(module) + sum(8 * tensor.numel() for tensor in module.state_dict().values())
+
+
+def largest_header(module: nn.Module) -> int:
+    """Return how many bytes the header of a module's weights file can have: each tensor's entry, and some metadata.
+
+    A tensor takes far more memory than its entry in the header, so this bounds what a file of many empty ones takes.
+
+    Args:
+        module: The network; it may be on the meta device.
+    """
+    return 2**16 + sum(len(json.dumps(name)) + 256 for name in module.state_dict())
 
 
 def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
@@ -159,7 +177,7 @@ def _check_fit(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> d
     problems = [f"missing {name!r}" for name in expected if name not in tensors]
     for name, tensor in tensors.items():
         if name not in expected:
-            problems.append(f"unexpected {name!r}")
+            problems.append(f"unexpected {name[:100]!r}")
         elif tensor.shape != expected[name].shape:
             problems.append(f"{name!r} has shape {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}")
         elif (tensor.dtype in DTYPES) != (expected[name].dtype in DTYPES):

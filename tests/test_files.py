@@ -97,3 +97,9 @@ def test_what_fails_leaves_the_old_folder_and_nothing_else(tmp_path):
         fail(OSError("halfway"))
     assert [each.name for each in path.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_cache_in_a_home_that_is_not_there_is_an_output_error(monkeypatch):
+    monkeypatch.setenv("GANZOO_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(OutputError, match=r"no home to keep a cache in .*; set GANZOO_CACHE to a folder"):
+        files.cache_folder()

@@ -124,6 +124,26 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
         weights.read_tensors(path)
 
 
+def test_a_header_of_more_than_the_network_has_is_refused_before_tensors_are_made(tmp_path):
+    most = weights.largest_header(network())
+    header = {f"more{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(2000)}
+    (tmp_path / "w.safetensors").write_bytes(content_of(header))
+    assert len(weights.read_tensors(tmp_path / "w.safetensors")) == 2000
+    said = rf"their header should have {len(json.dumps(header))} bytes, and this network's takes at most {most}"
+    with pytest.raises(WeightsError, match=said):
+        weights.read_tensors(tmp_path / "w.safetensors", "", most)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_network_s_own_file_is_within_what_is_expected_of_it(tmp_path, dtype):
+    module = nn.ModuleDict({'größe\n"\\\U0001f600' * 50: nn.Linear(2**10, 3), "x": nn.Conv3d(1, 1, (1, 1, 9))})
+    weights.save_tensors(tmp_path / "w.safetensors", module.state_dict(), dtype)
+    content = (tmp_path / "w.safetensors").read_bytes()
+    assert int.from_bytes(content[:8], "little") <= weights.largest_header(module) - 2**16
+    assert len(content) <= weights.largest_file(module) - 2**16
+    assert weights.read_tensors(tmp_path / "w.safetensors", "", weights.largest_header(module))
+
+
 def test_assign_gives_a_module_exactly_these_tensors():
     with torch.device("meta"):
         module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo import plugins
-from ganzoo.errors import UnknownNameError
+from ganzoo.errors import UnknownNameError, printable
 from ganzoo.registry import Kind
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def _bytes(files: "ModelFiles", file: str) -> int | None:
 
 
 def format_fact(key: str, value: Any, indent: str = "") -> str:
-    """Return a fact as indented lines; metrics as a table, with how they were measured said once."""
+    """Return a fact, which may be a stranger's, as indented lines; metrics as a table, their protocol said once."""
+    key = printable(key)
     if key == "metrics" and isinstance(value, list) and value:
         from ganzoo.card import metrics_table
 
@@ -131,5 +132,5 @@ def format_fact(key: str, value: Any, indent: str = "") -> str:
         return "\n".join([f"{indent}{key}:", *(format_fact(k, v, indent + "  ") for k, v in value.items())])
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "\n".join([f"{indent}{key}:", *(format_fact("-", item, indent + "  ") for item in value)])
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = printable(value) if isinstance(value, str) else json.dumps(value)
     return f"{indent}{key}: {text}"

@@ -6,6 +6,7 @@ The client raises some twenty kinds of errors, several of them for one and the s
 
 import errno
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,13 @@ from ganzoo.errors import (
     OutputError,
 )
 
-MISREAD = (LookupError, TypeError, AttributeError, AssertionError)  # of a client that met other JSON than the Hub's
+MISREAD = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    NameError,
+)  # of a client that met other JSON than the Hub's
 RAISED = (
     *(httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RuntimeError),
     *(EntryNotFoundError, RevisionResolutionError, *MISREAD),
@@ -155,6 +162,12 @@ def _not_the_hub(error: Any, repository: str) -> _Said:
 
 def _answered(error: Any, repository: str) -> _Said:
     told = f" ({redacted(' '.join(error.server_message.split()))[:200]})" if error.server_message else ""
+    path = error.response.request.url.path
+    if error.response.status_code == 404 and "/resolve/" not in path and "/api/" not in path:
+        return (
+            HubNotFoundError,
+            f"the Hub's storage lacks a file that the repository has; tell its author at {repository}",
+        )
     return _by_status(error.response.status_code, told, repository)
 
 
@@ -201,6 +214,17 @@ def _not_cached(error: Any, repository: str) -> _Said:
     return HubUnreachableError, "the cache does not have it; load it once without local_files_only"
 
 
+def _full_for_xet(error: Any, repository: str) -> _Said:
+    """Xet's library says in words alone that it could not write."""
+    found = re.search(r"\(os error (\d{1,3})\)", str(error))
+    if found is None or int(found[1]) not in FULL_DISK:
+        return None
+    return OutputError, (
+        f"the disk is full ({os.strerror(int(found[1]))}); free some space, or give another cache with cache_dir or "
+        "HF_HUB_CACHE"
+    )
+
+
 def _on_disk(error: Any, repository: str) -> _Said:
     if error.errno in FULL_DISK:
         return OutputError, (
@@ -245,6 +269,7 @@ def _bad_name(error: Any, repository: str) -> _Said:
 
 # The first kind that is in the chain decides, so what is more particular comes first.
 _TABLE = (
+    (Exception, _full_for_xet),
     (ValueError, _bad_card),
     (GatedRepoError, _gated),
     (DisabledRepoError, _disabled),

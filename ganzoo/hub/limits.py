@@ -12,6 +12,7 @@ from huggingface_hub import get_session
 from huggingface_hub.utils._http import parse_ratelimit_headers
 
 from ganzoo.errors import ConfigError, HubUnreachableError
+from ganzoo.hub.answers import is_hub, misleading
 
 T = TypeVar("T")
 
@@ -30,13 +31,15 @@ class Limit:
 
     Args:
         what: What it limits, for messages, such as "cannot load 'hf-hub:org/name'".
+        endpoint: The Hub's address, which alone the token may go to.
 
     Raises:
         ConfigError: `GANZOO_HUB_TIMEOUT` is no positive number.
     """
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, what: str, endpoint: str) -> None:
+        self.what, self.endpoint = what, endpoint
+        self.authorization = ""  # what the Hub was sent
         self.seconds = _seconds()
         self._end = time.monotonic() + self.seconds
 
@@ -97,6 +100,12 @@ class Limit:
             f"give it more time: {VARIABLE}=600"
         )
 
+    def misled(self, reason: str) -> HubUnreachableError:
+        """Make the error for an answer that misleads."""
+        return HubUnreachableError(
+            f"{self.what}: what answered is not the Hugging Face Hub ({reason}); check HF_ENDPOINT and HTTPS_PROXY"
+        )
+
     def retry(self, call: Callable[[], T]) -> T:
         """Run a call, and again when the connection broke or a server failed in a way that passes."""
         pause = PAUSE
@@ -142,23 +151,32 @@ def _watch() -> None:
     hooks: dict[str, list[Callable[..., Any]]] = session.event_hooks
     if _look_at not in hooks["response"]:
         session.event_hooks = {
-            "request": [*hooks["request"], _check_time],
+            "request": [*hooks["request"], _check],
             "response": [*hooks["response"], _look_at],
         }
 
 
-def _check_time(request: httpx2.Request) -> None:
-    """End a call whose time is over, which goes on in a thread that nobody waits for any more."""
+def _check(request: httpx2.Request) -> None:
+    """End a call that takes the token elsewhere, or whose time is over and which nobody waits for any more."""
     limit = _current.get()
-    if limit is not None and limit.left <= 0:
+    if limit is None:
+        return
+    if limit.left <= 0:
         raise limit.over()
+    sent = request.headers.get("Authorization", "")
+    if is_hub(request.url, limit.endpoint):
+        limit.authorization = sent
+    elif sent and sent == limit.authorization:
+        raise limit.misled("it has the token sent to another server")
 
 
 def _look_at(response: httpx2.Response) -> None:
-    """End a call whose server asks for more patience than there is, before the client sleeps for that long."""
+    """End a call whose server misleads, or asks for more patience than there is, before the client does as it says."""
     limit = _current.get()
     if limit is None:  # somebody else's request
         return
+    if reason := misleading(response, limit.endpoint):
+        raise limit.misled(reason)
     asked = _asked_to_wait(response)
     if asked is not None and asked >= limit.left:
         raise HubUnreachableError(

@@ -153,7 +153,7 @@ def push_folder(folder: Path, target: Target) -> Pushed:
     client = new_client(target.endpoint, target.token)
     at = "as a pull request" if target.create_pr else f"revision {target.revision or 'main'!r}"
     what = f"cannot push to {target.repo_id!r} ({at})"
-    push = _Push(client, target, Limit(what), what)
+    push = _Push(client, target, Limit(what, client.endpoint), what)
     with explaining(what, shown(f"{client.endpoint}/{target.repo_id}"), target.token):
         return push.run(folder)
 

@@ -15,7 +15,15 @@ from huggingface_hub import HfApi, RepoFile, constants, try_to_load_from_cache
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from ganzoo import __version__, files
-from ganzoo.errors import HubAccessError, HubError, HubIntegrityError, HubNotFoundError, HubUnreachableError, HubWarning
+from ganzoo.errors import (
+    HubAccessError,
+    HubError,
+    HubIntegrityError,
+    HubNotFoundError,
+    HubUnreachableError,
+    HubWarning,
+    OutputError,
+)
 from ganzoo.hub.failures import RAISED, explaining, redacted, shown
 from ganzoo.hub.limits import Limit
 from ganzoo.registry import COMMIT
@@ -87,6 +95,7 @@ class Repository:
 
     Raises:
         HubError: The Hub does not say which commit that is, and the cache does not know it.
+        OutputError: There is no home for the cache to be in.
     """
 
     def __init__(
@@ -94,12 +103,12 @@ class Repository:
     ) -> None:
         self.repo_id = repo_id
         self._access, self._pinned = access, sha256 or {}
-        self._cache = None if access.cache_dir is None else Path(access.cache_dir).expanduser()
         self._client = new_client(access.endpoint, access.token)
         self._page = shown(f"{self._client.endpoint}/{repo_id}")
         at = f"revision {revision or 'main'!r}" if not COMMIT.fullmatch(revision) else f"commit {revision[:12]}"
         self._what = f"cannot load {loading!r} ({repo_id}, {at})"
-        self._limit = Limit(self._what)
+        self._cache = _cache_folder(access.cache_dir, self._what)
+        self._limit = Limit(self._what, self._client.endpoint)
         self._known: dict[str, RepoFile] = {}
         self.commit = self._resolved(revision)
 
@@ -244,8 +253,7 @@ class Repository:
 
     def _sweep(self) -> None:
         """Remove what killed downloads of this repository left a day ago or earlier; the client never does."""
-        root = self._cache or Path(constants.HF_HUB_CACHE)
-        blobs = root / f"models--{self.repo_id.replace('/', '--')}" / "blobs"
+        blobs = self._cache / f"models--{self.repo_id.replace('/', '--')}" / "blobs"
         for path in blobs.glob("*.incomplete"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > ABANDONED:
@@ -267,6 +275,17 @@ class Repository:
                 f"{self._what}: {file} has the SHA-256 {redacted(found[:12])}... according to {by}, and "
                 f"{expected[:12]}... is expected; tell its author at {self._page}"
             )
+
+
+def _cache_folder(chosen: str | os.PathLike[str] | None, what: str) -> Path:
+    """Return where files are kept; the client would take a home that is not there for a folder named `~`."""
+    folder = files.from_home(constants.HF_HUB_CACHE if chosen is None else chosen)
+    if str(folder).startswith("~"):
+        raise OutputError(
+            f"{what}: the cache would be {str(folder)[:200]!r}, and there is no such home; set HOME, or give another "
+            "with cache_dir or HF_HUB_CACHE"
+        )
+    return folder
 
 
 def is_intact(path: Path, sha256: str) -> bool:

@@ -23,7 +23,10 @@ def cached(key: Mapping[str, object], compute: Callable[[], dict[str, float]]) -
         compute: Gives the numbers by name, where they are not cached or what is cached is damaged.
     """
     text = json.dumps(key, sort_keys=True)
-    path = files.cache_folder() / "metrics" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    try:
+        path = files.cache_folder() / "metrics" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    except OutputError:  # no home for it to be in
+        return compute()
     numbers = _read(path, text)
     if numbers is None:
         numbers = compute()

@@ -99,6 +99,7 @@ class Downloads:
         self.set_transport(at.account.xet)
         at.account.cache = self.folder / f"cache-{seed}"
         at.reset()
+        there = set(self.folder.iterdir())
         kept = rng.random() < 0.2 and self.load(at, QUIET_SECONDS)
         if kept and rng.random() < 0.5:
             damage_cache(at.account.cache, rng)
@@ -111,6 +112,8 @@ class Downloads:
             at.reset()
             shutil.rmtree(at.account.cache, ignore_errors=True)
             at.hub.requests.clear()
+        made = {path for path in self.folder.iterdir() if not path.name.startswith("cache-")} - there
+        assert not made, f"outside the cache there is now {made}"
         became = "right" if outcome in self.right else outcome
         return f"{'xet' if at.account.xet else 'LFS'}: {struck}{', cached' if kept else ''}", became
 

@@ -67,7 +67,7 @@ def _overwritten(content, rng, first, values=None):
 def _many(header, rng):
     empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
     return json.dumps(
-        {**{f"more{n}": empty for n in range(rng.choice([1, 30, 1000, 5000]))}, **json.loads(header)}
+        {**{f"more{n}": empty for n in range(rng.choice([1, 30, 800, 1000, 5000, 100_000]))}, **json.loads(header)}
     ).encode()
 
 

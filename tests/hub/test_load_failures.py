@@ -103,6 +103,14 @@ FAULTS = {
         HubUnreachableError,
         "the Hub answers 503; try again later",
     ),
+    "503 for metadata": (
+        lambda a: every(a, "HEAD .*", status=503),
+        HubUnreachableError,
+        "the Hub answers 503; try again later",
+    ),
+    "reset for metadata": (lambda a: every(a, "HEAD .*", reset=True), HubUnreachableError, "cannot be reached"),
+    "404 from storage": (lambda a: every(a, GENERATOR, status=404), HubNotFoundError, "the Hub's storage lacks a file"),
+    "cut in the middle": (lambda a: every(a, GENERATOR, cut=1000), HubUnreachableError, "cannot be reached"),
     "500 from storage": (
         lambda a: every(a, GENERATOR, status=500),
         HubUnreachableError,

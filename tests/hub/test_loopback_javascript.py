@@ -9,7 +9,11 @@ import shutil
 import subprocess
 
 import pytest
+import torch
+from huggingface_hub import ModelCard
 from loopback_hub import run_client
+
+import ganzoo
 
 PACKAGE = "@huggingface/hub"
 PROGRAM = """
@@ -84,3 +88,44 @@ def test_javascript_reads_what_python_pushed_and_pushes_more(hub, node, xet):
     assert hub.read("ganzoo/gan", "second.safetensors", told["pushed"]) == bytes([7]) * 5000
     assert "config.json" not in hub.files("ganzoo/gan")
     assert hub.leaks() == []
+
+
+MODEL_PROGRAM = """
+const { createHash } = require("crypto");
+const hub = require("@huggingface/hub");
+const common = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
+const repo = "someone/ring";
+
+async function main() {
+  const told = { sha256: {}, card: "", model: null, tensors: {} };
+  for await (const file of hub.listFiles({ repo, recursive: true, ...common })) {
+    const content = Buffer.from(await (await hub.downloadFile({ repo, path: file.path, ...common })).arrayBuffer());
+    told.sha256[file.path] = createHash("sha256").update(content).digest("hex");
+    if (file.path === "README.md") told.card = content.toString();
+  }
+  told.model = await hub.modelInfo({ name: repo, additionalFields: ["sha", "library_name", "cardData"], ...common });
+  for (const path of ["generator.safetensors", "discriminator.safetensors"]) {
+    const parsed = await hub.parseSafetensorsMetadata({ repo, path, ...common });
+    told.tensors[path] = Object.fromEntries(Object.entries(parsed.header).map(([name, { shape }]) => [name, shape]));
+  }
+  console.log(JSON.stringify(told));
+}
+
+main().catch((error) => { console.error(error); process.exit(1); });
+"""
+
+
+@pytest.mark.parametrize("account", ["lfs", "xet"], indirect=True)
+def test_javascript_reads_a_model_that_ganzoo_pushed(account, node):
+    gan = ganzoo.load("mlp-ring", discriminator=True)
+    pushed = gan.push_to_hub("someone/ring", private=True, dtype=torch.float16, **account.writing)
+    told = node(MODEL_PROGRAM, HF_ENDPOINT=account.hub.endpoint, HF_TOKEN=account.token)
+    told["sha256"].pop(".gitattributes")
+    assert told["sha256"] == dict(pushed.sha256)
+    assert told["card"].encode() == account.hub.read("someone/ring", "README.md")
+    assert (told["model"]["sha"], told["model"]["library_name"]) == (pushed.commit, "ganzoo")
+    assert told["model"]["cardData"] == ModelCard(told["card"]).data.to_dict()
+    for name, network in (("generator", gan.generator), ("discriminator", gan.networks["discriminator"])):
+        shapes = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+        assert told["tensors"][f"{name}.safetensors"] == shapes
+    assert account.hub.leaks() == []

@@ -246,6 +246,11 @@ FAILURES = {
         HubUnreachableError,
         "what answered is not the Hugging Face Hub",
     ),
+    "other objects for weights": (
+        lambda a: every(a, "POST .*/objects/batch", body=json.dumps({"objects": [{"oid": "0" * 64, "size": 1}]})),
+        HubUnreachableError,
+        "what answered is not the Hugging Face Hub",
+    ),
     "rate limited": (lambda a: every(a, "PUT /lfs/.*", retry_after=3600), HubUnreachableError, "asks to wait 3600 s"),
     "reset": (lambda a: every(a, "POST .*/commit/.*", reset=True), HubUnreachableError, "cannot be reached"),
 }

@@ -111,7 +111,55 @@ NAMES = [
     *("a/b.safetensors", "..", ".", "generator.bin", "generator.pt", "pytorch_model.bin", "x\0.safetensors"),
     *("x" * 300 + ".safetensors", ".safetensors", "größe.safetensors", "x.safetensors/", "~/x.safetensors", "-x"),
     *("//x.safetensors", "%2e%2e%2fx.safetensors", "x.safetensors\n", "model.safetensors.index.json", "\ud800"),
+    *("../../x.safetensors", "a/../../x.safetensors", "a/../x.safetensors", "./x.safetensors", ".\\x.safetensors"),
+    *("..\\x.safetensors", "a\\b.safetensors", "\\x.safetensors", "\\\\?\\C:\\x.safetensors", "/x.safetensors"),
+    *("//host/share/x.safetensors", "file:///x.safetensors", "http://127.0.0.1/x.safetensors", "$HOME/x.safetensors"),
+    *(
+        "${HOME}.safetensors",
+        "x.safetensors\0",
+        "x.safetensors ",
+        " x.safetensors",
+        "x y.safetensors",
+        "x:y.safetensors",
+    ),
+    *(
+        "x.SAFETENSORS",
+        "Generator.Safetensors",
+        "x.safetensors.",
+        "x.safetensors.pt",
+        "x.safetensors?a",
+        "*.safetensors",
+    ),
+    *(
+        "..safetensors",
+        "...safetensors",
+        "_x.safetensors",
+        "x\u202e.safetensors",
+        "x\u2215y.safetensors",
+        "x\ttab.safetensors",
+    ),
 ]
+
+
+def test_there_are_fifty_names_and_more():
+    assert len(set(NAMES)) == len(NAMES) >= 50
+
+
+def test_two_networks_whose_files_differ_in_case_alone_keep_their_weights(model):
+    """Where a disk does not tell the two names apart, the digest does."""
+    config = json.loads(FILES["config.json"])
+    networks = config["networks"]
+    networks["generator"]["file"], networks["discriminator"]["file"] = "Model.safetensors", "model.safetensors"
+    weights = {network["file"]: FILES[f"{name}.safetensors"] for name, network in networks.items()}
+    commit = model.hub.commit(MODEL, weights | {"config.json": json.dumps(config).encode()})
+    gan = ganzoo.load(f"hf-hub:{MODEL}", discriminator=True, **model.reading)
+    here = ganzoo.load("mlp-ring", discriminator=True).state_dict()
+    assert all(tensor.equal(here[name]) for name, tensor in gan.state_dict().items())
+    folder = next(model.cache.rglob(commit))
+    (folder / "Model.safetensors").unlink()
+    (folder / "Model.safetensors").symlink_to((folder / "model.safetensors").readlink())
+    with pytest.raises(HubError, match=r"the cached Model\.safetensors is damaged"):
+        ganzoo.load(f"hf-hub:{MODEL}@{commit}", local_files_only=True, **model.reading)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

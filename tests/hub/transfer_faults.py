@@ -95,6 +95,14 @@ def _redirected(at, rng):
     at.fault(rng, rng.choice(at.requests[:-1]), status=rng.choice([301, 302, 303, 307, 308]), headers=headers)
 
 
+def _misled(at, rng):
+    """A name or an address that would lead the client out of its cache, or its token elsewhere."""
+    name = rng.choice(["../../../evil", "../evil", f"{at.account.folder}/evil", "..", "a b", ""])
+    kinds = [{"ETag": f'"{name}"'}, {"X-Linked-Etag": f'"{name}"'}, {"X-Repo-Commit": rng.choice([name, at.second])}]
+    kinds.append({"X-Xet-Hash": "0" * 64, "Link": f'<{at.hub.cdn_endpoint}/{MODEL}>; rel="xet-auth"'})
+    at.fault(rng, HEADS, headers=rng.choice(kinds), skip=0)
+
+
 def _token(at, rng):
     """A token that is wrong or shown by the answer, a repository that is not for everybody."""
     repository, kind = at.hub.store.repositories[MODEL], rng.randrange(5)
@@ -131,6 +139,7 @@ FAULTS = {
     "moved branch": _moved,
     "slow answer": _slow,
     "redirect": _redirected,
+    "misleading name": _misled,
     "token": _token,
     "storage damaged": _storage,
 }
