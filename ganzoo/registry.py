@@ -219,7 +219,11 @@ class Registry:
         self._add("dataset", name, factory, summary)
 
     def augmentation(self, name: str, factory: Factory, *, summary: str, paper: str = "") -> None:
-        """Register an augmentation, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
+        """Register an augmentation, a class derived from `ganzoo.augmentations.augmentation.Augmentation`.
+
+        A run uses it where it was asked to: `Trainer(..., augment=name)`, `ganzoo train --augment NAME`. Arguments as
+        for `architecture`.
+        """
         self._add("augmentation", name, factory, summary, paper)
 
     def judge(self, name: str, factory: Factory, weights: str, *, summary: str, data: str = "") -> None:

@@ -11,19 +11,21 @@ from ganzoo.errors import UnknownNameError
 from ganzoo.registry import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import Field
 
     from ganzoo.registry import Entry
     from ganzoo.sources import ModelFiles
 
-DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "judge", "callback")
+DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "augmentation", "dataset", "judge", "callback")
+HAVE_SETTINGS: tuple[Kind, ...] = ("architecture", "loss", "augmentation")
 
 
 @click.command(short_help="Show all about a model, an architecture or a loss.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(name: str, as_json: bool) -> None:
-    """Show what NAME is: a pretrained model, an architecture, a loss, a data set, a judge or a callback.
+    """Show what NAME is: a pretrained model, an architecture, a loss, an augmentation, a data set, a judge, a callback.
 
     A model may also be on the Hugging Face Hub, hf-hub:ORG/NAME, or in a folder, local-dir:PATH.
     """
@@ -58,26 +60,31 @@ def describe(name: str) -> dict[str, Any]:
             from ganzoo.metrics.judge import describe_judge
 
             return facts | asdict(describe_judge(entry))
-        return facts | ({"settings": settings_of(entry)} if kind in ("architecture", "loss") else {})
+        return facts | ({"settings": settings_of(entry)} if kind in HAVE_SETTINGS else {})
     known = [entry for kind in DESCRIBED for entry in plugins.entries(kind)]
     raise plugins.unknown_name(f"nothing is named {name!r}", name, known, "ganzoo list")
 
 
 def settings_of(entry: "Entry") -> dict[str, Any]:
-    """Return the settings of an architecture or a loss with their defaults.
+    """Return the settings of an architecture, a loss or an augmentation with their defaults.
 
     Raises:
         PluginError: It cannot be imported.
-        ConfigError: It is registered as an architecture, but is none.
+        ConfigError: It is registered as an architecture or an augmentation, but is none.
         ObjectiveError: It is registered as a loss, but is none.
     """
     from dataclasses import fields
 
+    from ganzoo.augmentations.parsing import augmentation_class
     from ganzoo.losses.parsing import term_class
     from ganzoo.zoo import architecture_of
 
-    config_class = term_class(entry) if entry.kind == "loss" else architecture_of(entry).config_class
-    return {field.name: _default(field) for field in fields(config_class) if field.init}
+    class_of: dict[Kind, Callable[[Entry], type[Any]]] = {
+        "loss": term_class,
+        "augmentation": augmentation_class,
+        "architecture": lambda entry: architecture_of(entry).config_class,
+    }
+    return {field.name: _default(field) for field in fields(class_of[entry.kind](entry)) if field.init}
 
 
 def _default(field: "Field[Any]") -> Any:

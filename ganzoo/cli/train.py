@@ -24,6 +24,7 @@ SETTINGS = [
     click.option("--ema-half-life-images", type=int, help="Half-life of the weights' average.  [default: 10000]"),
     click.option("--evaluate-every-images", type=int, help="Measure the model so often.  [default: never]"),
     click.option("--best-by", metavar="NUMBER", help="Keep the best model by a number, such as FCD[judge-mnist]."),
+    click.option("--augment", metavar="TEXT", help="diffaugment, ada, instance_noise(0.1), ...  [default: none]"),
     click.option("--precision", type=click.Choice(["auto", "fp64", "fp32", "bf16", "fp16"]), help="[default: auto]"),
     click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]"),
     click.option("--seed", type=int, help="[default: 0]"),

@@ -17,6 +17,7 @@ class LeastSquares(AdversarialLoss):
     """The logit itself is compared with the target; the halves are the paper's."""
 
     binary_targets: ClassVar[bool] = True
+    undecided_logit: ClassVar[float | None] = 0.5
 
     def discriminator(
         self,

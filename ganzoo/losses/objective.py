@@ -6,14 +6,14 @@ same objective, and `str` of either gives text that reads back to an equal one.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganzoo import plugins
+from ganzoo.calls import write_call
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.binary import BinaryLoss
 from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty, Term
@@ -30,9 +30,7 @@ class WeightedTerm:
 
     def __str__(self) -> str:
         """Return text such as `2.0 * r1(gamma=10.0, every=1)`."""
-        name = name_of(self.term)
-        arguments = ", ".join(f"{field.name}={_number(self.term, field)!r}" for field in fields(self.term))
-        text = f"{name}({arguments})" if arguments else name
+        text = write_call(name_of(self.term), self.term)
         return text if self.weight == 1 else f"{self.weight!r} * {text}"
 
 
@@ -183,12 +181,6 @@ def _mixes_samples(module: nn.Module) -> bool:
     parameters = list(module.parameters(recurse=False))
     is_frozen = parameters and not any(parameter.requires_grad for parameter in parameters)
     return isinstance(module, _BatchNorm) and not is_frozen
-
-
-def _number(term: Term, field: Field[Any]) -> Any:
-    """Return a field's value as reading it back gives it: `R1(10)` has the gamma 10.0."""
-    value = getattr(term, field.name)
-    return float(value) if field.type in (float, "float") else value
 
 
 def name_of(term: Term) -> str:

@@ -1,15 +1,13 @@
 """Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 2 * my-plugin/my-penalty(gamma=3)"`.
 
-Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls,
-names, attributes, numbers and signs are allowed, and nothing is evaluated.
+Only addition, number * term, and what `ganzoo.calls` reads are allowed, and nothing is evaluated.
 """
 
 import ast
-import re
-import sys
 from collections.abc import Mapping
 
 from ganzoo import plugins
+from ganzoo.calls import NotACallError, read_call, read_expression, read_number
 from ganzoo.config import build_config
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.objective import Objective
@@ -17,7 +15,6 @@ from ganzoo.losses.term import Term
 from ganzoo.registry import Entry
 
 LONGEST_TEXT = 2000
-NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*(/[A-Za-z_][\w-]*)?", re.ASCII)
 GRAMMAR = "it takes a sum of terms such as 'non_saturating + label_smoothing(0.9) + 2 * r1(gamma=10)'"
 
 
@@ -76,59 +73,26 @@ def parse(text: str) -> Objective:
     """
     if len(text) > LONGEST_TEXT:
         raise ObjectiveError(f"the objective is {len(text)} characters long; it takes at most {LONGEST_TEXT}")
-    rewritten = NAME.sub(lambda match: match[0].replace("-", "_").replace("/", "."), text.strip())
     try:
-        tree = ast.parse(rewritten, mode="eval")
-        return _read_sum(tree.body, text)
+        return _read_sum(read_expression(text))
+    except NotACallError as error:
+        raise ObjectiveError(
+            f"the objective {text!r} contains {error.args[0]!r}, which is not a term or a finite number; {GRAMMAR}"
+        ) from error
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, ObjectiveError):
             raise
         raise ObjectiveError(f"cannot read the objective {text!r}; {GRAMMAR}") from error
 
 
-def _read_sum(node: ast.expr, text: str) -> Objective:
+def _read_sum(node: ast.expr) -> Objective:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _read_sum(node.left, text) + _read_sum(node.right, text)
+        return _read_sum(node.left) + _read_sum(node.right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return Objective.of(_read_term(node.right, text), _read_number(node.left, text))
-    return Objective.of(_read_term(node, text))
+        return Objective.of(_read_term(node.right), read_number(node.left))
+    return Objective.of(_read_term(node))
 
 
-def _read_term(node: ast.expr, text: str) -> Term:
-    if not isinstance(node, ast.Call):
-        return build_term(_read_name(node, text))
-    if any(isinstance(argument, ast.Starred) for argument in node.args):
-        raise _refusal(node, text)
-    keywords: dict[str, float] = {}
-    for keyword in node.keywords:
-        if keyword.arg is None or keyword.arg in keywords:
-            raise _refusal(node, text)
-        keywords[keyword.arg] = _read_number(keyword.value, text)
-    positional = tuple(_read_number(argument, text) for argument in node.args)
-    return build_term(_read_name(node.func, text), positional, keywords)
-
-
-def _read_name(node: ast.expr, text: str) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return f"{node.value.id}/{node.attr}"
-    raise _refusal(node, text)
-
-
-def _read_number(node: ast.expr, text: str) -> float:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        number = _read_number(node.operand, text)
-        return -number if isinstance(node.op, ast.USub) else number
-    value = node.value if isinstance(node, ast.Constant) else None
-    # Not infinite, as 1e999 is, and no whole number that no float can hold.
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
-        return value
-    raise _refusal(node, text)
-
-
-def _refusal(node: ast.expr, text: str) -> ObjectiveError:
-    part = ast.unparse(node)
-    return ObjectiveError(
-        f"the objective {text!r} contains {part!r}, which is not a term or a finite number; {GRAMMAR}"
-    )
+def _read_term(node: ast.expr) -> Term:
+    call = read_call(node)
+    return build_term(call.name, call.positional, call.keywords)

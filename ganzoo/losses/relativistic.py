@@ -20,6 +20,7 @@ class Relativistic(AdversarialLoss):
     """The pairing loss, in which one logit is judged against another."""
 
     generator_needs_real: ClassVar[bool] = True
+    undecided_logit: ClassVar[float | None] = None
 
     def discriminator(
         self,

@@ -20,6 +20,7 @@ class RelativisticAverage(AdversarialLoss):
     """Each logit is judged against the mean logit of the other kind."""
 
     generator_needs_real: ClassVar[bool] = True
+    undecided_logit: ClassVar[float | None] = None
 
     def discriminator(
         self,

@@ -40,10 +40,12 @@ class AdversarialLoss(Term):
     Attributes:
         binary_targets: Real and fake samples have targets, which a label trick can change.
         generator_needs_real: The generator's loss needs the logits of real samples too.
+        undecided_logit: The logit of a sample that is as likely real as fake; None where logits are only compared.
     """
 
     binary_targets: ClassVar[bool] = False
     generator_needs_real: ClassVar[bool] = False
+    undecided_logit: ClassVar[float | None] = 0.0
 
     def discriminator(
         self,

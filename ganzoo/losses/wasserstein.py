@@ -5,6 +5,7 @@ discriminator's slope is bounded, and nothing here bounds it: add `gradient_pena
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from ganzoo.losses.term import AdversarialLoss
 @dataclass(frozen=True)
 class Wasserstein(AdversarialLoss):
     """The critic's loss; without a bound on the slope it has no minimum."""
+
+    undecided_logit: ClassVar[float | None] = None
 
     def discriminator(
         self,

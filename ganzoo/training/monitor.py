@@ -49,7 +49,7 @@ class Monitor:
         Args:
             images: How many images the discriminator has been shown as real.
             step: How many steps were taken.
-            statistics: What the step noted; `real_logits` and `fake_logits` give D(x) and D(G(z)).
+            statistics: What the step noted: scalars, and `real_logits` and `fake_logits`, which give D(x) and D(G(z)).
 
         Returns:
             What goes into metrics.jsonl: plain numbers by name.
@@ -63,7 +63,8 @@ class Monitor:
                 scores[f"{side}_score"] = float(logits.sigmoid().mean())  # D(x) and D(G(z))
                 scores[f"{side}_accuracy"] = float((logits * sign > 0).float().mean())
         values = {name: float(value) for name, value in self.values.items()}
-        return {"images": images, "step": step, **values, **scores, "images_per_second": round(speed, 1)}
+        noted = {name: float(value) for name, value in statistics.items() if value.dim() == 0}
+        return {"images": images, "step": step, **values, **scores, **noted, "images_per_second": round(speed, 1)}
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 
+from ganzoo.augmentations.parsing import read_augmentation, text_of
 from ganzoo.errors import ConfigError
 from ganzoo.training.schedules import check_schedule
 
@@ -36,6 +37,7 @@ class Settings:
     discriminator_weight: float = 1.0
     flip: bool = False  # mirror pictures left to right half of the time, a source together with its target
     shift: int = 0  # cut pictures out of themselves, padded by so many pixels, a source together with its target
+    augment: str = ""  # what is done to all the discriminator sees, such as "diffaugment" or "ada(target=0.6)"
     log_every_images: int = 0  # 0: a hundredth of the budget
     checkpoint_every_images: int = 0  # 0: a tenth of the budget
     sample_every_images: int = 0  # 0: a tenth of the budget
@@ -104,12 +106,13 @@ class Settings:
         return steps % self.interval(images) == 0 or steps == self.steps
 
     def resolved(self) -> "Settings":
-        """Return the settings with nothing left to choose: device, precision and intervals.
+        """Return the settings with nothing left to choose: device, precision, intervals, the augmentation's numbers.
 
         Raises:
-            ConfigError: There is no such device, or it does not have this precision.
+            ConfigError: There is no such device, or it does not have this precision, or `augment` cannot be read.
+            UnknownNameError: No augmentation has the name that `augment` gives.
         """
-        device = find_device(self.device)
+        device, augmentation = find_device(self.device), read_augmentation(self.augment)
         precision = automatic_precision(device) if self.precision == "auto" else self.precision
         if precision == "fp64" and device.type == "mps":
             raise ConfigError(
@@ -123,6 +126,7 @@ class Settings:
             log_every_images=self.log_every_images or max(1, self.images // 100),
             checkpoint_every_images=self.checkpoint_every_images or max(1, self.images // 10),
             sample_every_images=self.sample_every_images or max(1, self.images // 10),
+            augment=text_of(augmentation.resolved(self.images)) if augmentation else "",
             evaluate_every_images=self.evaluate_every_images or (max(1, self.images // 10) if self.best_by else 0),
         )
 

@@ -15,6 +15,7 @@ from ganzoo.losses.objective import Objective, name_of
 from ganzoo.models.architecture import call, call_features
 from ganzoo.randomness import generator as seeded_generator
 from ganzoo.shares import draw, gather
+from ganzoo.training.augmenting import Augmenter, Look
 from ganzoo.training.precision import autocasting, uncompiled, weight_dtype
 from ganzoo.training.settings import Settings
 
@@ -25,7 +26,8 @@ class TrainingStep(Protocol):
     """What an architecture brings to train differently. It computes; the trainer alone steps and saves.
 
     Attributes:
-        statistics: Detached tensors to log, by name, from the latest losses.
+        statistics: Detached tensors to log, by name, from the latest losses: scalars as they are, and `real_logits`
+            and `fake_logits` as what they say of the discriminator.
     """
 
     statistics: dict[str, Tensor]
@@ -52,6 +54,10 @@ class AdversarialStep:
     Real and fake samples pass through the discriminator separately, because batch norm over both would tell them apart.
     The generator learns from the same fakes, whose graph is kept, unless `reuse_fakes` is off or the discriminator
     takes several steps; then it makes fresh ones.
+
+    Whatever the discriminator looks at goes through `augmenter` first. A step that derives from this one has it too: it
+    passes samples through `_discriminate`, or through `self.augmenter`, and calls `begin`, `state_dict` and
+    `load_state_dict` of this class where it has its own.
     """
 
     def __init__(self, gan: GAN, objective: Objective, settings: Settings) -> None:
@@ -62,6 +68,7 @@ class AdversarialStep:
         self.settings = settings
         self.device, self.dtype = gan.device, weight_dtype(settings.precision)
         self.statistics: dict[str, Tensor] = {}
+        self.augmenter = Augmenter(gan, objective.adversarial, settings)
         self._reuse = settings.reuse_fakes and settings.discriminator_steps == 1
         self._fake: Tensor | None = None
         self._index = 0
@@ -73,6 +80,7 @@ class AdversarialStep:
     def begin(self, index: int) -> None:
         """Note the number of the step."""
         self._index, self._draw, self._fake = index, 0, None
+        self.augmenter.begin(index)
 
     def discriminator_losses(self, batch: Batch) -> Losses:
         """Return the adversarial loss of the discriminator and the penalties that are due."""
@@ -94,8 +102,11 @@ class AdversarialStep:
             )
         else:
             value = loss.discriminator(real_logits, fake_logits)
-        self.statistics = {"real_logits": real_logits.detach(), "fake_logits": fake_logits.detach()}
-        return {self._loss_name: self.objective.adversarial_weight * value} | self._penalties(batch, fake)
+        losses = {self._loss_name: self.objective.adversarial_weight * value} | self._penalties(batch, fake)
+        self.augmenter.observe(real_logits)
+        logits = {"real_logits": real_logits.detach(), "fake_logits": fake_logits.detach()}
+        self.statistics = logits | self.augmenter.numbers()
+        return losses
 
     def _penalties(self, batch: Batch, fake: Tensor) -> Losses:
         losses: Losses = {}
@@ -105,8 +116,10 @@ class AdversarialStep:
             if self._index % term.every:
                 continue
 
-            def plain(samples: Tensor) -> Tensor:
-                return call(self.discriminator, samples, batch.condition)
+            look = self.augmenter.held()
+
+            def plain(samples: Tensor, look: Look = look) -> Tensor:
+                return call(self.discriminator, *look(samples, batch.condition, self.discriminator))
 
             with frozen_statistics(self.discriminator), uncompiled(is_asked=self.settings.compile):
                 value = term.penalty(plain, batch.sample, fake.to(self.dtype), self._rng(f"penalty {number}"))
@@ -129,9 +142,12 @@ class AdversarialStep:
         return losses
 
     def _generator_terms(self, batch: Batch, fake: Tensor) -> Losses:
+        look = self.augmenter.held()  # the same for what a term compares
+
         def features(samples: Tensor) -> tuple[Tensor, ...]:
+            seen = look(samples, batch.condition, self.discriminator)
             with self._autocast():
-                found = call_features(self.discriminator, samples, batch.condition)
+                found = call_features(self.discriminator, *seen)
             return tuple(feature.to(self.dtype) for feature in found)
 
         terms = zip(self._term_names, self.objective.generator_terms, strict=True)
@@ -141,11 +157,12 @@ class AdversarialStep:
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return nothing: this step keeps no state."""
-        return {}
+        """Return what the augmentation has learned; nothing else is kept."""
+        return self.augmenter.state_dict()
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take nothing back."""
+        """Take it back."""
+        self.augmenter.load_state_dict(state)
 
     def _rng(self, purpose: str) -> torch.Generator:
         """Return a fresh generator for one purpose; each call within a step is another draw."""
@@ -162,9 +179,10 @@ class AdversarialStep:
             return call(self.generator, latents, batch.condition)
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        # Real samples come in float32, and fakes from autocast; the discriminator shall see no difference.
+        seen = self.augmenter(samples.to(self.dtype), condition, self.discriminator)
         with self._autocast():
-            # Real samples come in float32, and fakes from autocast; the discriminator shall see no difference.
-            logits = call(self.discriminator, samples.to(self.dtype), condition)
+            logits = call(self.discriminator, *seen)
         return logits.to(self.dtype)
 
     def _autocast(self) -> Any:

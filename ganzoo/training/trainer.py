@@ -21,6 +21,7 @@ from ganzoo.losses.term import Term
 from ganzoo.models.architecture import weights_coming
 from ganzoo.shares import sharing
 from ganzoo.training import resuming
+from ganzoo.training.augmenting import check_augments
 from ganzoo.training.batch_norm import synchronizing
 from ganzoo.training.batches import Batches
 from ganzoo.training.callbacks import Callback
@@ -132,6 +133,7 @@ class Trainer:
             self.gan.double()
         self.processes.share_weights(dict(self.gan.networks.items()))
         self.step: TrainingStep = step or step_for(self.gan, self.objective, self.settings)
+        check_augments(self.step, self.settings)
         self._own_step = "" if step is None or type(step) is AdversarialStep else type(step).__qualname__
         rate, other_rate = self.settings.learning_rate, self.settings.discriminator_learning_rate
         everyone = dict(self.gan.networks.items())

@@ -61,6 +61,9 @@ SAME = {
     "dcgan with flips and shifts": {**DCGAN, "flip": True, "shift": 1},
     "dcgan with relativistic_average": {**DCGAN, "objective": "relativistic_average + feature_matching(0)"},
     "pix2pix": {**PIX2PIX, "objective": "non_saturating + 100 * l1 + l2", "flip": True},
+    "instance_noise": {**MLP, "augment": "instance_noise(0.2)", "discriminator_steps": 2},
+    "dcgan with ada": {**DCGAN, "augment": "ada(target=-0.5, rise=200, every=2, p=0.4)"},
+    "pix2pix with diffaugment": {**PIX2PIX, "objective": "non_saturating + r1(1)", "augment": "diffaugment"},
     "fp32": {"precision": "fp32", "model_args": PLAIN, "optimizer": "sgd", "learning_rate": 0.05},
 }
 # What must come out the same in both processes, though not in one.

@@ -79,6 +79,14 @@ FAMILIES = {
         "discriminator_weight": 0.5,
     },
     "mlp-clipped": {"data": points(), "objective": "wasserstein + weight_clipping(0.05)", "discriminator_steps": 2},
+    "mlp-instance-noise": {"data": points(), "augment": "instance_noise(0.2)", "discriminator_steps": 2},
+    "dcgan-ada": {
+        "model": "dcgan",
+        "data": pictures(40),
+        "model_args": {**CHANNELS, "discriminator_normalization": "none"},
+        "objective": "non_saturating + r1(1.0, every=2)",
+        "augment": "ada(target=-0.5, rise=300, every=3, p=0.2)",
+    },
     "mlp-features": {"data": points(), "objective": "non_saturating + feature_matching"},
 }
 
