@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganzoo.config import ModelConfig
 from ganzoo.models.condition import Condition
+from ganzoo.registry import REPOSITORY
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -60,6 +61,10 @@ def model_card(config: ModelConfig, condition: Condition, *, picture: bool = Fal
         _USE[condition.kind],
         "```",
     ]
+    origin = training.get("finetuning")
+    if isinstance(origin, Mapping):
+        lines += ["", "## Fine-tuned from", "", *_table(origin)]
+        training = {key: value for key, value in training.items() if key != "finetuning"}
     if training:
         lines += ["", "## Training", "", *_table(training)]
         if isinstance(recipe := training.get("recipe"), str) and NAME.fullmatch(recipe):
@@ -89,8 +94,11 @@ def _metadata(config: ModelConfig, condition: Condition, title: str) -> str:
     license_ = SPDX_TO_HUB.get(weights, "other") if weights else None
     data = config.training.get("data")
     results = _results(config, TASKS[condition.kind], data) if is_picture and isinstance(data, str) else []
+    origin = config.training.get("finetuning")
+    repository = origin.get("repository") if isinstance(origin, Mapping) else None
     described = ModelCardData(
         library_name="ganzoo",
+        base_model=repository if isinstance(repository, str) and REPOSITORY.fullmatch(repository) else None,
         tags=["gan", "pytorch"],
         pipeline_tag=PIPELINES.get(condition.kind) if is_picture else None,
         license=license_,

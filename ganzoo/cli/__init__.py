@@ -19,6 +19,7 @@ COMMANDS = {
     "card": "ganzoo.cli.hub:card",
     "data": "ganzoo.cli.data:data",
     "evaluate": "ganzoo.cli.evaluate:evaluate",
+    "finetune": "ganzoo.cli.finetune:finetune",
     "info": "ganzoo.cli.info:info",
     "list": "ganzoo.cli.listing:list_entries",
     "new-plugin": "ganzoo.cli.new_plugin:new_plugin",

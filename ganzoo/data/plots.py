@@ -1,6 +1,7 @@
 """Histograms and line plots, drawn with Pillow alone; `render.draw` chooses among them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ _PAPER = (255, 255, 255)
 _INK = (60, 60, 67)
 _FAINT = (226, 226, 231)
 _BAR = (76, 114, 176)
+_OTHER = (196, 78, 82)
 
 # From dark to bright in even steps of lightness, so that more looks like more, in grey too.
 _HEAT = np.array([(10, 8, 32), (66, 15, 106), (142, 41, 104), (212, 78, 65), (250, 152, 46), (252, 246, 190)])
@@ -75,6 +77,43 @@ def histogram(values: Floats, low: float, high: float) -> "Image.Image":
             pen.rectangle(
                 (_LEFT + x.position(left), bottom - height, _LEFT + x.position(right) - 1, bottom - 1), fill=_BAR
             )
+    return image
+
+
+def overlaid(groups: Mapping[str, Floats], label: str) -> "Image.Image":
+    """Draw how several groups of numbers are distributed, one outline over another, with their medians.
+
+    Args:
+        groups: Numbers from 0 up, each (N,), by what they are; at most as many as there are colours for, two.
+        label: What is measured.
+    """
+    from PIL import ImageFont
+
+    values = {name: each[np.isfinite(each)] for name, each in groups.items()}
+    high = max((float(each.max()) for each in values.values() if len(each)), default=0.0) * 1.02 or 1.0
+    counted = {}
+    for name, each in values.items():
+        counts, edges = np.histogram(each, bins=_COARSE_BARS, range=(0, high))
+        counted[name] = counts / max(len(each), 1)
+    top = max(float(shares.max()) for shares in counted.values()) * 1.15 or 1.0
+    x, y = Axis(0, high, _SIDE, label), Axis(0, top, _SIDE, "share")
+    image, pen = _frame(x, y)
+    bottom, font = _TOP + _SIDE, ImageFont.load_default(size=_FONT_SIZE)
+    for row, (name, colour) in enumerate(zip(values, (_BAR, _OTHER), strict=False)):
+        steps = [
+            (_LEFT + x.position(edge), bottom - y.position(share))
+            for share, left, right in zip(counted[name], edges[:-1], edges[1:], strict=True)
+            for edge in (left, right)
+        ]
+        pen.line([(_LEFT, bottom), *steps, (_LEFT + _SIDE, bottom)], fill=colour, width=2)
+        told = f"{name} ({len(values[name]):,})"
+        if len(values[name]):
+            median = float(np.median(values[name]))
+            told += f", median {median:.3g}"
+            pen.line(
+                (_LEFT + x.position(median), bottom, _LEFT + x.position(median), bottom - 12), fill=colour, width=3
+            )
+        pen.text((_LEFT + _SIDE - 6, _TOP + 6 + 16 * row), told, fill=colour, font=font, anchor="ra")
     return image
 
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -87,6 +87,16 @@ def beside(columns: Sequence[Tensor]) -> Tensor:
             pixels = torch.cat([pixels, torch.ones_like(pixels[:, :1])], dim=1)  # opaque
         alike.append(pixels)
     return torch.cat(alike, dim=3)
+
+
+def compare(groups: Mapping[str, Tensor], label: str) -> "Image.Image":
+    """Draw how two groups of numbers from 0 up are distributed, one over the other.
+
+    Args:
+        groups: (N,) each, by what they are.
+        label: What is measured.
+    """
+    return plots.overlaid({name: values.numpy() for name, values in groups.items()}, label)
 
 
 def picture(sample: Tensor) -> "Image.Image":

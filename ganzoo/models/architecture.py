@@ -7,6 +7,9 @@ that sampling and training rely on; a plain `nn.Module` with the same attributes
 Loading builds a network on the meta device, where tensors have shapes but no values, and gives it the saved parameters
 and buffers. A constructor that needs values (`.item()`), or makes tensors that are not saved (plain attributes in lists
 and dicts at most, buffers with `persistent=False`), is run again on the CPU. The config's checks must bound the sizes.
+
+Fine-tuning asks two more things of networks, which have answers by default: `lower_layers`, what of a discriminator can
+be frozen, and `tensor_roles`, which tensors a network for other data shares with this one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +21,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from ganzoo.models.condition import Condition, ConditionKind, condition_of
+from ganzoo.models.roles import Role, layers_in_order
 
 __all__ = [
     "Architecture",
     "Condition",
     "Discriminator",
     "Generator",
+    "Role",
     "call",
     "call_features",
     "condition_of",
@@ -53,6 +58,13 @@ class Generator(nn.Module):
         """Map latents (N, latent_dim) and conditions to samples (N, *sample_shape) in [-1, 1]."""
         raise NotImplementedError
 
+    def tensor_roles(self) -> Mapping[str, Role]:
+        """Say of tensors, by name, what they are for, where their name or shape depends on the data; by default none.
+
+        A network for data of another size, channel count or condition takes over what has the same role and fits.
+        """
+        return {}
+
 
 class Discriminator(nn.Module):
     """Samples to logits, high on real: `forward(sample, condition) -> logits`, never through a sigmoid.
@@ -74,6 +86,19 @@ class Discriminator(nn.Module):
     def forward(self, sample: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map samples (N, *sample_shape) to logits (N,), or (N, 1, h, w) for patches."""
         raise NotImplementedError
+
+    def lower_layers(self) -> tuple[nn.Module, ...]:
+        """Return the layers that can be frozen from the sample upwards, shallow to deep: all but what makes the logits.
+
+        By default these are the modules that hold parameters, in the order in which they were registered, without the
+        last; containers are looked into, and normalization is one layer with what comes before it. To be overridden
+        where the order is another, or where a part, such as the embedding of a condition, must never be frozen.
+        """
+        return layers_in_order(self)[:-1]
+
+    def tensor_roles(self) -> Mapping[str, Role]:
+        """As `Generator.tensor_roles`."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,17 @@ from ganzoo.models.dcgan import (
     initialize,
     picture_arguments,
 )
+from ganzoo.models.roles import (
+    CHANNELS,
+    CLASSES,
+    EMBEDDING,
+    LATENT,
+    VECTOR,
+    Role,
+    beneath,
+    of_inputs,
+    weight_name,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +88,11 @@ class CGANConfig:
         return self.num_classes or self.condition_dim
 
     @property
+    def condition_part(self) -> dict[str, tuple[int, ...]]:
+        """What the numbers of that row are, for `tensor_roles`."""
+        return {CLASSES if self.num_classes else VECTOR: (self.condition_width,)}
+
+    @property
     def _generator_width(self) -> int:
         return self.embedding_dim if self.generator_conditioning == "embedding" else self.condition_width
 
@@ -112,6 +128,10 @@ class CGANGenerator(Generator):
             if not self.embedding.weight.is_meta:
                 nn.init.normal_(self.embedding.weight)  # of the latent's size
         self.trunk = DCGANGenerator(config.generator_trunk())
+        self.condition_part = config.condition_part
+        is_embedded = config.generator_conditioning == "embedding"
+        row = {EMBEDDING: (config.embedding_dim,)} if is_embedded else self.condition_part
+        self.trunk.inputs = {LATENT: (config.latent_dim,), **row}
         self.sample_shape = self.trunk.sample_shape
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -121,6 +141,13 @@ class CGANGenerator(Generator):
             latent = torch.cat([latent, rows], dim=1)
         pictures: Tensor = self.trunk(latent)
         return pictures
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """As the trunk's, with the condition beside the latent."""
+        roles = beneath("trunk", self.trunk.tensor_roles())
+        if isinstance(self.embedding, nn.Linear):
+            roles["embedding.weight"] = of_inputs("embedding.weight", self.condition_part)
+        return roles
 
     def fold(self) -> None:
         """Arrange a copy for inference; see `ganzoo.inference`."""
@@ -136,6 +163,8 @@ class CGANDiscriminator(Discriminator):
         self.projects = config.conditioning == "projection"
         planes = 0 if self.projects else config.condition_width
         self.trunk = DCGANDiscriminator(config.discriminator_trunk(), further_channels=planes)
+        self.condition_part = config.condition_part
+        self.trunk.inputs = {CHANNELS: (config.channels,), **({} if self.projects else self.condition_part)}
         self.sample_shape = self.trunk.sample_shape
         if self.projects:
             self.embedding = nn.Linear(config.condition_width, self.trunk.output.in_channels, bias=False)
@@ -162,6 +191,18 @@ class CGANDiscriminator(Discriminator):
             embedded = self.embedding(as_rows(condition, self.condition, sample.dtype))  # (N, C)
             logits = logits + (embedded * last.sum(dim=(2, 3))).sum(dim=1)
         return logits
+
+    def lower_layers(self) -> tuple[nn.Module, ...]:
+        """Return the trunk's blocks; an embedding of the condition is a part of what makes the logits."""
+        return self.trunk.lower_layers()
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """As the trunk's, with the condition's planes beside the picture or an embedding of it."""
+        roles = beneath("trunk", self.trunk.tensor_roles())
+        if self.projects:
+            name = weight_name("embedding", self.embedding)
+            roles[name] = of_inputs(name, self.condition_part)
+        return roles
 
 
 def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ganzoo.errors import ConfigError
 from ganzoo.models.architecture import Architecture, Discriminator, Generator
 from ganzoo.models.condition import Condition, as_rows
 from ganzoo.models.folding import PlanesLast, fold_planes, fold_sequences
+from ganzoo.models.roles import CHANNELS, CLASSES, LATENT, Role, counted_from_the_end, of_inputs, weight_name
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 VALID_SIDES = sorted({base * 2**k for base in (4, 5, 6, 7) for k in range(1, 7) if base * 2**k <= LARGEST_SIDE})
@@ -123,6 +124,7 @@ class DCGANGenerator(Generator):
         width = config.base_channels * 2 ** (doublings - 1)
         self.base_shape = (width, *base)
         inputs = config.latent_dim + config.num_classes
+        self.inputs: dict[str, tuple[int, ...]] = {LATENT: (config.latent_dim,), CLASSES: (config.num_classes,)}
         self.hidden = nn.Sequential()
         if hidden := config.generator_hidden:
             self.hidden.extend([nn.Linear(inputs, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()])
@@ -147,6 +149,20 @@ class DCGANGenerator(Generator):
             latent = torch.cat([latent, as_rows(condition, self.condition, latent.dtype)], dim=1)
         pictures: Tensor = self.layers(self.planes(self.project(self.hidden(latent))))
         return pictures
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """Count stages from the picture: one of twice the side has another stage, at the latent's end."""
+        roles = counted_from_the_end("layers", self.layers)
+        base = "x".join(map(str, self.base_shape[1:]))
+        roles["project.weight"] = Role(f"project to {base}")
+        if len(self.hidden):
+            roles["hidden.0.weight"] = of_inputs("hidden.0.weight", self.inputs)
+        else:
+            roles["project.weight"] = of_inputs(f"project to {base}", self.inputs)
+        last, channels = len(self.layers) - 2, {CHANNELS: (self.sample_shape[0],)}
+        roles[f"layers.{last}.weight"] = Role("layers.-2.weight", 1, channels)
+        roles[f"layers.{last}.bias"] = Role("layers.-2.bias", 0, channels)
+        return roles
 
     def fold(self) -> None:
         """Arrange a copy for inference; see `ganzoo.inference`."""
@@ -181,6 +197,7 @@ class DCGANDiscriminator(Discriminator):
         base, doublings = base_and_doublings(config.size)
         width = config.discriminator_base_channels or config.base_channels
         inputs = config.channels + config.num_classes + further_channels
+        self.inputs: dict[str, tuple[int, ...]] = {CHANNELS: (config.channels,), CLASSES: (config.num_classes,)}
         self.blocks = nn.ModuleList()
         for depth in range(doublings):
             outputs = width * 2**depth
@@ -215,6 +232,21 @@ class DCGANDiscriminator(Discriminator):
         """Map pictures (N, channels, height, width) and labels (N,) to logits (N,)."""
         logits: Tensor = self.output(self.features(sample, condition)[-1])
         return logits.flatten()
+
+    def lower_layers(self) -> tuple[nn.Module, ...]:
+        """Return the blocks."""
+        return tuple(self.blocks)
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """Count blocks from the picture; the hidden layer, which sees the whole of it, is none of these."""
+        base, doublings = base_and_doublings((self.sample_shape[1], self.sample_shape[2]))
+        roles = {}
+        if len(self.blocks) > doublings:
+            place = f"blocks.{doublings}"
+            names = (f"{place}.{name}" for name in self.blocks[doublings].state_dict())
+            roles = {name: Role(name.replace(place, f"hidden layer over {base[0]}x{base[1]}")) for name in names}
+        first = weight_name("blocks.0.0", self.blocks[0][0])  # type: ignore[index]
+        return {**roles, first: of_inputs(first, self.inputs)}
 
 
 def picture_arguments(owner: str, sample_shape: tuple[int, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganzoo.errors import ConfigError
 from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
 from ganzoo.models.folding import fold_sequences
+from ganzoo.models.roles import CHANNELS, CLASSES, LATENT, Role, of_inputs, weight_name
 
 Activation = Literal["relu", "leaky_relu", "maxout"]
 Normalization = Literal["none", "batch", "layer", "spectral"]
@@ -105,6 +106,19 @@ def append_label(x: Tensor, label: Tensor | None, num_classes: int) -> Tensor:
     return torch.cat([x, F.one_hot(label, num_classes).to(x.dtype)], dim=1)
 
 
+def first_weight(layers: nn.Sequential | nn.ModuleList) -> str:
+    """Return the name of the first hidden layer's weight in the state of a network."""
+    linear = layers[0][0]  # type: ignore[index]
+    if isinstance(linear, Maxout):
+        return weight_name("layers.0.0.linear", linear.linear)
+    return weight_name("layers.0.0", linear)
+
+
+def sample_part(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Return what the numbers of a flattened sample are, for `tensor_roles`: of a picture, channels."""
+    return {CHANNELS if len(shape) == 3 else "sample": shape}
+
+
 class MLPGenerator(Generator):
     """Hidden layers from the latent to the flattened sample."""
 
@@ -128,6 +142,15 @@ class MLPGenerator(Generator):
         hidden = self.layers(append_label(latent, condition, self.condition.num_classes))
         sample = self.output(hidden).unflatten(1, self.sample_shape)
         return torch.tanh(sample) if self.tanh else sample
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """The first layer sees latent and label, and the last makes the sample."""
+        first = first_weight(self.layers)
+        inputs = {LATENT: (self.latent_dim,), CLASSES: (self.condition.num_classes,)}
+        last = {
+            f"output.{name}": Role(f"output.{name}", 0, sample_part(self.sample_shape)) for name in ("weight", "bias")
+        }
+        return {first: of_inputs(first, inputs), **last}
 
     def fold(self) -> None:
         """Arrange a copy for inference; see `ganzoo.inference`."""
@@ -171,6 +194,15 @@ class MLPDiscriminator(Discriminator):
         """Map samples (N, *sample_shape) and labels (N,) to logits (N,)."""
         logits: Tensor = self.output(self.features(sample, condition)[-1])
         return logits.squeeze(1)
+
+    def lower_layers(self) -> tuple[nn.Module, ...]:
+        """Return the hidden layers."""
+        return tuple(self.layers)
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """The first layer sees sample and label."""
+        first = first_weight(self.layers)
+        return {first: of_inputs(first, {**sample_part(self.sample_shape), CLASSES: (self.condition.num_classes,)})}
 
 
 def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ganzoo.models.architecture import Architecture, Condition, Discriminator, G
 from ganzoo.models.dcgan import initialize, picture_arguments
 from ganzoo.models.folding import fold_sequences
 from ganzoo.models.noise import NoiseDropout
+from ganzoo.models.roles import CHANNELS, SOURCE, Role, counted_from_the_end, of_inputs, weight_name
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 512  # of what the generator makes; the discriminator takes smaller pictures too
 FEWEST_HALVINGS, MOST_HALVINGS = 2, 8
@@ -193,6 +194,14 @@ class Pix2PixGenerator(Generator):
         pictures: Tensor = self.output(hidden)
         return pictures
 
+    def tensor_roles(self) -> dict[str, Role]:
+        """Count blocks of both sides from the pictures: another depth adds some at the bottleneck."""
+        roles, channels = counted_from_the_end("decoder", self.decoder), {CHANNELS: (self.sample_shape[0],)}
+        roles["encoder.0.0.weight"] = of_inputs("encoder.0.0.weight", {SOURCE: (self.condition.shape[0],)})
+        roles["output.1.weight"] = Role("output.1.weight", 1, channels)
+        roles["output.1.bias"] = Role("output.1.bias", 0, channels)
+        return roles
+
     def fold(self) -> None:
         """Arrange a copy for inference; see `ganzoo.inference`."""
         fold_sequences(self)
@@ -249,6 +258,16 @@ class Pix2PixDiscriminator(Discriminator):
         """Map pictures (N, channels, height, width) and their sources to logits (N, 1, h, w), one for each patch."""
         logits: Tensor = self.output(self.features(sample, condition)[-1])
         return logits
+
+    def lower_layers(self) -> tuple[nn.Module, ...]:
+        """Return the blocks."""
+        return tuple(self.blocks)
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """The first block sees the source beside the picture."""
+        first = weight_name("blocks.0.0", self.blocks[0][0])  # type: ignore[index]
+        source = self.condition.shape[0] if self.condition.kind == "image" else 0
+        return {first: of_inputs(first, {SOURCE: (source,), CHANNELS: (self.sample_shape[0],)})}
 
 
 def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:

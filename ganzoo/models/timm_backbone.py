@@ -23,6 +23,7 @@ from ganzoo.errors import ConfigError, InputError, WeightsError, did_you_mean
 from ganzoo.models.architecture import Architecture, Condition, Discriminator, weights_are_coming
 from ganzoo.models.condition import as_rows
 from ganzoo.models.dcgan import picture_arguments
+from ganzoo.models.roles import CHANNELS, CLASSES, SOURCE, Role, layers_in_order, of_inputs
 
 # A level that is chosen for the caller has this many positions a side, if there is one.
 ENOUGH_POSITIONS = 4
@@ -307,6 +308,26 @@ class TimmDiscriminator(Discriminator):
         levels = self.features(sample, condition)
         logits = [head(level, rows) for head, level in zip(self.heads, levels, strict=True)]
         return torch.stack(logits).mean(dim=0)
+
+    def lower_layers(self) -> tuple[nn.Module, ...]:
+        """Return the backbone's layers, as `ganzoo.models.roles.layers_in_order` finds them; heads are never frozen."""
+        return layers_in_order(self.backbone)
+
+    def tensor_roles(self) -> dict[str, Role]:
+        """The backbone's first layer sees the source beside the picture, and heads may embed a label."""
+        source = self.condition.shape[0] if self.condition.kind == "image" else 0
+        seen, roles = {SOURCE: (source,), CHANNELS: (self.sample_shape[0],)}, {}
+        for key, parameter in self.backbone.named_parameters():
+            if parameter.ndim > 1 and parameter.shape[1] == source + self.sample_shape[0]:
+                roles[f"backbone.{key}"] = of_inputs(f"backbone.{key}", seen)
+                break
+        for number, level in enumerate(self.levels):  # the heads of one level are the same wherever they stand
+            for key in self.heads[number].state_dict():
+                roles[f"heads.{number}.{key}"] = Role(f"head of level {level}.{key}")
+            name = f"heads.{number}.embedding.weight"
+            if name in roles:
+                roles[name] = of_inputs(f"head of level {level}.embedding", {CLASSES: (self.condition.num_classes,)})
+        return roles
 
 
 def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[str, Any]:

@@ -16,3 +16,8 @@ def ganzoo_register(registry: "Registry") -> None:
         "ganzoo.training.tensorboard:TensorBoard",
         summary="writes the log, evaluations and pictures for TensorBoard (extra: tensorboard)",
     )
+    registry.callback(
+        "memorisation",
+        "ganzoo.training.memorising:Memorisation",
+        summary="reports at the end whether samples repeat training pictures",
+    )

@@ -11,9 +11,10 @@ from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import Table
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective, is_registered
+from ganzoo.training.freezing import frozen_names
 from ganzoo.training.settings import Settings
 
-Notes = Mapping[str, Any]  # `recipe` and `license`, where a run has them
+Notes = Mapping[str, Any]  # `recipe`, `license` and `finetuning`, where a run has them
 
 # Settings that say how a run is looked after and not what comes out.
 HOUSEKEEPING = {
@@ -46,7 +47,7 @@ def describe_run(
         objective: What they are trained with.
         table: What they are trained on.
         settings: How they are trained.
-        notes: `recipe` and `license`, where the run has them.
+        notes: `recipe`, `license` and `finetuning`, where the run has them.
         split: The part of the data.
         fingerprint: The data's.
         is_named: The model was built from its architecture's name, so that building it again freezes the same weights.
@@ -55,7 +56,8 @@ def describe_run(
     model: dict[str, Any] = {"architecture": network.architecture, "args": network.args} if network else {}
     if network and other and (other.architecture, other.args) != (network.architecture, network.args):
         model |= {"discriminator": other.architecture, "discriminator_args": other.args}
-    frozen = [name for name, parameter in gan.networks.named_parameters() if not parameter.requires_grad]
+    again = frozen_names(dict(gan.networks.items()), settings.freeze_discriminator_layers)
+    frozen = [name for name, p in gan.networks.named_parameters() if not p.requires_grad and name not in again]
     if frozen and not is_named:
         model["frozen"] = frozen
     data = {"source": table.source, "name": table.name, "license": table.license, "split": split}
@@ -96,7 +98,7 @@ def describe_model(
         objective: What they were trained with.
         table: What they were trained on.
         settings: How they were trained.
-        notes: `recipe` and `license`, where the run has them.
+        notes: `recipe`, `license` and `finetuning`, where the run has them.
         images: How many images the discriminator was shown as real.
         seconds: How long that took.
         processes: How many shared each batch.
@@ -108,8 +110,8 @@ def describe_model(
         data_dtype="uint8" if table.samples.dtype == torch.uint8 else "float32",
         class_names=table.class_names if gan.condition.kind == "label" else (),
     )
-    recipe = {"recipe": notes["recipe"]} if "recipe" in notes else {}
-    training = recipe | {
+    origin = {key: notes[key] for key in ("recipe", "finetuning") if key in notes}
+    training = origin | {
         "objective": str(objective),
         "data": table.name,
         "data_samples": len(table),

@@ -191,6 +191,14 @@ class Processes:
             raise ProcessesError(f"process {code - FAILURE} failed, and the others end with it; its message says why")
         return Signals(code) if code else None
 
+    def agree_that(self, is_so: bool) -> bool:
+        """Tell whether any process says so; all of them call this, and wait here for each other."""
+        if self.count == 1:
+            return is_so
+        most = torch.tensor([int(is_so)])
+        dist.all_reduce(most, dist.ReduceOp.MAX, group=self._decisions)
+        return bool(most)
+
     @contextmanager
     def translating(self) -> Iterator[None]:
         """Say of a failed exchange that another process is gone, instead of what the library says.

@@ -1,5 +1,6 @@
 """Measuring a model while it trains, and telling which one was the best."""
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,8 @@ from ganzoo.metrics.report import Measurement, Report
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
 from ganzoo.training.settings import Settings
+
+logger = logging.getLogger("ganzoo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class Evaluator:
         """Find the real data and the number to tell the best by.
 
         Args:
-            settings: Its `best_by`, `evaluate_samples` and `weights_dtype` are used.
+            settings: Its `best_by`, `evaluate_samples`, `patience_images` and `weights_dtype` are used.
             table: What the run trains on. Data that has a name or a path is opened again for its test split.
             gan: The model.
             recorder: Writes the numbers and the best model.
@@ -57,6 +60,7 @@ class Evaluator:
         """
         self._recorder, self._probe, self._dtype = recorder, probe, getattr(torch, settings.weights_dtype)
         self._samples = settings.evaluate_samples or None
+        self._patience = settings.patience_images
         self._choice = choose(settings.best_by, table, gan.condition) if settings.best_by else None
         if self._choice and recorder.run is None:
             raise InputError("best_by keeps the best model in the run's folder; give run=..., or leave best_by out")
@@ -110,6 +114,18 @@ class Evaluator:
             checkpoint()
             if not self._keep(gan, report):
                 self.best = former  # so that the next that is better than it gets its try
+
+    def has_plateaued(self, images: int) -> bool:
+        """Tell, after an evaluation, whether the best number is `patience_images` old.
+
+        Args:
+            images: After how many images this is.
+        """
+        since = 0 if self.best is None else self.best.images
+        has = bool(self._patience) and images - since >= self._patience
+        if has and self.best is not None:
+            logger.warning("%s has not improved since %d images; training ends after %d", self.best.name, since, images)
+        return has
 
     def mend(self, gan: GAN, images: int) -> None:
         """Write the best model if it is this one, and an earlier life of the run was ended before it could.

@@ -23,7 +23,7 @@ logger = logging.getLogger("ganzoo")
 
 # What may be edited in config.toml between two lives of a run: it changes nothing that was computed.
 FREE = {"ganzoo", "training.images", "training.weights_dtype", "callbacks", "callbacks_from_python"} | {
-    f"training.{name}" for name in HOUSEKEEPING - {"best_by", "evaluate_samples"}
+    f"training.{name}" for name in (HOUSEKEEPING | {"patience_images"}) - {"best_by", "evaluate_samples"}
 }
 
 
@@ -183,7 +183,7 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
         **chosen,
         **({} if given["model"] is not None else _model_arguments(model)),
         "split": data.get("split", "train"),
-        "notes": {key: config[key] for key in ("recipe", "license") if key in config},
+        "notes": {key: config[key] for key in ("recipe", "license", "finetuning") if key in config},
         **settings,
     }
 

@@ -35,6 +35,7 @@ class Settings:
     ema_half_life_images: int = 10_000
     reuse_fakes: bool = True  # the generator learns from the fakes the discriminator has just seen
     discriminator_weight: float = 1.0
+    freeze_discriminator_layers: int = 0  # how many layers of discriminators stay as they are, from the sample upwards
     flip: bool = False  # mirror pictures left to right half of the time, a source together with its target
     shift: int = 0  # cut pictures out of themselves, padded by so many pixels, a source together with its target
     augment: str = ""  # what is done to all the discriminator sees, such as "diffaugment" or "ada(target=0.6)"
@@ -44,6 +45,7 @@ class Settings:
     evaluate_every_images: int = 0  # 0: never; with best_by a tenth of the budget
     evaluate_samples: int = 0  # how many are drawn to evaluate; 0: as `ganzoo.evaluate` does
     best_by: str = ""  # keep the model that is best by this number of `ganzoo.evaluate`, such as "FCD[judge-mnist]"
+    patience_images: int = 0  # stop when that number has not improved for so many images; 0: never
     keep_checkpoints: int = 2
     device: str = "auto"  # auto: the first CUDA card, else the processor
     weights_dtype: Literal["float32", "float16"] = "float32"  # how the finished model is stored
@@ -66,6 +68,8 @@ class Settings:
             "sample_every_images": 0,
             "evaluate_every_images": 0,
             "evaluate_samples": 0,
+            "patience_images": 0,
+            "freeze_discriminator_layers": 0,
             "keep_checkpoints": 2,
             "process_timeout_seconds": 1,
         }
@@ -83,7 +87,11 @@ class Settings:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ConfigError(f"training: beta1 is {self.beta1} and beta2 is {self.beta2}; each takes 0 up to below 1")
         check_schedule(self)
-
+        if self.patience_images and not self.best_by:
+            raise ConfigError(
+                f"training: patience_images is {self.patience_images}, and nothing says what is to improve; give "
+                "best_by, such as best_by='FCD[judge-mnist]', or leave it out"
+            )
         if self.compile and self.synchronize_batch_norm:
             raise ConfigError("training: compile and synchronize_batch_norm do not go together; leave out one of them")
 

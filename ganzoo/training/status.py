@@ -90,7 +90,7 @@ def run_status(path: Path, *, contents: bool = False) -> RunStatus:
     state: State
     if is_running:
         state, reason = "running", ""
-    elif budget is not None and max(saved or 0, shown or 0) >= budget:
+    elif budget is not None and (max(saved or 0, shown or 0) >= budget or _has_plateaued(config, saved, shown)):
         state, images = "finished", max(saved or 0, shown or 0)
     elif config and budget is None:
         state, reason = "damaged", "its config.toml lacks the budget, training.images"
@@ -149,6 +149,11 @@ def _figures(lines: list[dict[str, Any]]) -> dict[str, float]:
 def _budget(config: Mapping[str, Any]) -> int | None:
     images = _section(config, "training").get("images")
     return images if isinstance(images, int) else None
+
+
+def _has_plateaued(config: Mapping[str, Any], saved: int | None, shown: int | None) -> bool:
+    """Tell whether a run was complete before its budget was used up: its last state is a finished model."""
+    return bool(_section(config, "training").get("patience_images")) and shown is not None and shown >= (saved or 0)
 
 
 def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -2,11 +2,12 @@
 
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -31,6 +32,7 @@ from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
 from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan, step_for
+from ganzoo.training.freezing import freeze_lower_layers
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.journal import Journal
 from ganzoo.training.monitor import Monitor, progress_bar
@@ -41,6 +43,9 @@ from ganzoo.training.run import RunFolder
 from ganzoo.training.schedules import Schedule
 from ganzoo.training.settings import Settings
 from ganzoo.training.step import AdversarialStep, TrainingStep, train_mode
+
+if TYPE_CHECKING:
+    from ganzoo.training.finetuning import FinetuningPlan
 
 logger = logging.getLogger("ganzoo")
 
@@ -92,7 +97,7 @@ class Trainer:
             step: What a step computes; by default what the generator's architecture brings, or the two-player step.
             callbacks: What to call while training: names such as `"tensorboard"`, and `ganzoo.Callback` objects.
             progress: Show a progress bar on a terminal.
-            notes: What else config.toml and the model card shall say: `recipe`, `license`.
+            notes: What else config.toml and the model card shall say: `recipe`, `license`, `finetuning`.
             settings: Everything else in `ganzoo.training.settings.Settings`, such as `batch_size` and `learning_rate`.
 
         Raises:
@@ -118,6 +123,7 @@ class Trainer:
         others = {"discriminator": discriminator, "discriminator_args": discriminator_args}
         self.gan = fit_gan(model, self.table, model_args, others, conditional=conditional, seed=self.settings.seed)
         check_fit(self.gan, self.table, has_own_step=step is not None)
+        freeze_lower_layers(dict(self.gan.networks.items()), self.settings.freeze_discriminator_layers)
         check_flips(self.table, self.settings.flip, self.settings.shift)
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
@@ -152,6 +158,7 @@ class Trainer:
         self._interrupts = Interrupts()
         self._progress = progress and not self.processes.number
         self._is_resumed = False
+        self.finetuning: FinetuningPlan | None = None  # of a run that `from_pretrained` prepared
         self.index = 0  # how many steps were taken: the number of the next one
 
     @property
@@ -199,7 +206,7 @@ class Trainer:
             stack.enter_context(synchronizing(networks, is_asked=self.settings.synchronize_batch_norm))
             stack.enter_context(compiling(networks, is_asked=self.settings.compile))
             self.monitor.start(self.images)
-            while not self._is_stopped() and self.index < self.settings.steps:
+            while not self._is_stopped() and self.index < self.settings.steps and not self._has_plateaued():
                 self._train_step()
                 bar.update(self.settings.images_per_step)
                 with self.processes.holding():
@@ -222,6 +229,14 @@ class Trainer:
         if agreed is not None:  # else one that was received since counts for the next step
             self._interrupts.received = agreed
         return agreed is not None
+
+    def _has_plateaued(self) -> bool:
+        """Tell whether the number of `best_by` has not improved for too long; a function of weights' past alone."""
+        settings = self.settings
+        if not settings.patience_images or not settings.is_due(settings.evaluate_every_images, self.index):
+            return False
+        evaluator = self.journal.evaluator  # process 0's
+        return self.processes.agree_that(evaluator is not None and evaluator.has_plateaued(self.images))
 
     def _train_step(self) -> None:
         settings, index = self.settings, self.index
@@ -294,6 +309,36 @@ class Trainer:
     @cached_property
     def _fingerprint(self) -> str:
         return self.table.fingerprint()
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | os.PathLike[str], data: Data, *, progress: bool = True, **arguments: Any
+    ) -> "Trainer":
+        """Prepare to fine-tune a pretrained model: generator and average start as published, the discriminator too.
+
+        What is not given is chosen for the data, and said before training starts, with what each network keeps and
+        what of it is new; `trainer.finetuning` has all of it.
+
+        Args:
+            source: A pretrained model, as `ganzoo.load` takes it.
+            data: What `open_data` takes. Pictures in a folder or archive are brought to the model's size, unless the
+                text asks for another.
+            progress: Print the plan, and show a progress bar on a terminal.
+            arguments: Those of `ganzoo.training.finetuning.prepare`: `run`, `images`, `objective`, `conditional` and
+                other arguments of `Trainer`, and any setting.
+
+        Raises:
+            GanzooError: As `ganzoo.load` and `Trainer`; and where model and data do not go together, in one sentence.
+        """
+        from ganzoo.training.finetuning import prepare
+
+        prepared = prepare(source, data, **arguments)
+        trainer = cls(progress=progress, **prepared.arguments)
+        trainer._is_named = True  # the names and settings of its architectures build the same networks again
+        trainer.finetuning = prepared.plan
+        if progress and not trainer.processes.number:
+            print(prepared.plan, file=sys.stderr)
+        return trainer
 
     @classmethod
     def resume(

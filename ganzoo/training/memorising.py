@@ -1,0 +1,230 @@
+"""Whether a trained model's samples repeat training pictures: a report, a figure and pairs to look at."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ganzoo import files, zoo
+from ganzoo.data import render
+from ganzoo.data.table import Table
+from ganzoo.errors import DataError, InputError, MissingExtraError
+from ganzoo.gan import GAN
+from ganzoo.metrics.choosing import choose
+from ganzoo.metrics.drawing import draw
+from ganzoo.metrics.extractors import load_extractors
+from ganzoo.metrics.neighbours import nearest_rows
+from ganzoo.metrics.reference import open_reference
+from ganzoo.randomness import generator
+from ganzoo.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    from ganzoo.training.trainer import Trainer
+
+logger = logging.getLogger("ganzoo")
+
+FOLDER = "memorisation"
+SAMPLES = 1_000
+POOL, POOL_VALUES = 10_000, 2**26  # training pictures that are searched, and their values; of more some are chosen
+ENOUGH = 50  # held-out pictures for a distribution; with fewer, each training picture is held out from the others
+NEAREST = 0.05  # the share of held-out pictures that counts as very near
+PAIRS, COLUMNS = 32, 8
+READABLE = 64  # pixels; smaller pictures are enlarged
+SUSPECT_SHARE, SUSPECT_RATIO = 0.25, 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorisationReport:
+    """How near samples are to training pictures, beside how near pictures are that training did not see.
+
+    Attributes:
+        model: Which of the run's models was drawn from, `"model"` or `"best"`.
+        images: After how many images that was.
+        samples: How many samples were drawn, with seed 0.
+        distance: What is measured: Euclidean distance of a judge's features, or the root mean square difference of
+            pixels, which run from 0 to 1.
+        training: How many training pictures were searched.
+        held_out: How many pictures the samples are compared with, and which these are.
+        sample_median: The median distance of samples to the nearest training picture.
+        held_out_median: The same of held-out pictures.
+        ratio: The first over the second. Near 1 samples are as far from training pictures as new pictures are; near 0
+            they are copies.
+        very_near: The share of samples that are nearer to a training picture than all but 5 % of held-out pictures
+            are; by chance 0.05.
+        nearest: The smallest distance of a sample.
+    """
+
+    model: str
+    images: int
+    samples: int
+    distance: str
+    training: int
+    held_out: str
+    sample_median: float
+    held_out_median: float
+    ratio: float
+    very_near: float
+    nearest: float
+
+    @property
+    def is_suspect(self) -> bool:
+        """Samples are so near that some are likely to repeat training pictures."""
+        return self.very_near > SUSPECT_SHARE or self.ratio < SUSPECT_RATIO
+
+    def __str__(self) -> str:
+        verdict = "samples repeat training pictures" if self.is_suspect else "samples are no nearer than new pictures"
+        return (
+            f"memorisation: {verdict}: their median distance to the nearest of {self.training:,} training pictures is "
+            f"{self.ratio:.2f} times that of {self.held_out}, and {self.very_near:.1%} are nearer than all but 5% of "
+            f"these ({self.distance})"
+        )
+
+
+class Memorisation(Callback):
+    """Writes the report, a figure and a picture of pairs into the run's folder when training is complete.
+
+    Example:
+        >>> ganzoo.Trainer("dcgan", "hinge", "photos", images=100_000, run="runs/a", callbacks=["memorisation"])
+    """
+
+    def __init__(self, samples: int = SAMPLES) -> None:
+        """Choose how many samples to draw."""
+        self.samples = samples
+
+    def on_start(self, trainer: "Trainer") -> None:
+        """Note the trainer, and refuse one whose samples cannot be compared so.
+
+        Raises:
+            InputError: The samples are no pictures, or need a vector or a picture each, or there is no folder.
+        """
+        self._trainer = trainer
+        if trainer.processes.number:
+            return
+        if trainer.run is None or len(trainer.table.sample_shape) != 3:
+            raise InputError("it compares pictures and writes into the run's folder; give run=..., or leave it out")
+        if trainer.gan.condition.kind not in ("none", "label"):
+            raise InputError(f"it draws samples without {trainer.gan.condition}; leave it out")
+
+    def on_end(self, gan: GAN | None) -> None:
+        """Draw from the best model, or from the last where none was kept, and write what was found."""
+        trainer = self._trainer
+        if gan is None or trainer.run is None:
+            return
+        best = trainer.journal.evaluator.best if trainer.journal.evaluator else None
+        model, images = ("model", trainer.images) if best is None else ("best", best.images)
+        drawn = gan if best is None else zoo.load(trainer.run.best)
+        report, figure, pairs = examine(
+            drawn,
+            trainer.table,
+            samples=self.samples,
+            best_by=trainer.settings.best_by,
+            model=model,
+            images=images,
+        )
+        folder = trainer.run.path / FOLDER
+        render.save_png(figure, folder / "distances.png")
+        render.save_png(pairs, folder / "pairs.png")
+        files.write_text(folder / "report.json", json.dumps(asdict(report), indent=2) + "\n")
+        logger.log(logging.WARNING if report.is_suspect else logging.INFO, "%s", report)
+
+
+def read_report(run: Path) -> MemorisationReport | None:
+    """Return the report in a run's folder, or None where there is none."""
+    try:
+        return MemorisationReport(**json.loads((run / FOLDER / "report.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def examine(
+    gan: GAN, table: Table, *, samples: int = SAMPLES, best_by: str = "", model: str = "model", images: int = 0
+) -> tuple[MemorisationReport, Any, Any]:
+    """Hold a model's samples against what it was trained on.
+
+    Args:
+        gan: The model.
+        table: The training pictures.
+        samples: How many samples to draw.
+        best_by: What the best was told by, which may name features.
+        model: What to call the model in the report.
+        images: After how many images it is.
+
+    Returns:
+        The report; a figure of both distributions of distances; and a picture of pairs, each a sample with the nearest
+        training picture to its right: in the upper half the nearest pairs, in the lower the first samples.
+    """
+    drawn = draw(gan, samples, seed=0, data=table)
+    pool = min(POOL, max(1, POOL_VALUES // table.samples[0].numel()))
+    order = torch.randperm(len(table), generator=generator("memorisation", "pool"))[:pool].sort().values
+    pictures = table.samples[order]
+    look, distance = _look(table, best_by, gan)
+    seen, known = look(drawn), look(pictures)
+    distances, rows = nearest_rows(seen, known)
+    others = _held_out(table)
+    if others is None:
+        apart, _ = nearest_rows(known, known, leave_one_out=True)
+        held_out = f"each of {len(known):,} training pictures, held against the others"
+    else:
+        apart, _ = nearest_rows(look(others.samples), known)
+        held_out = f"{len(others):,} held-out pictures"
+    medians = float(distances.median()), float(apart.median())
+    report = MemorisationReport(
+        model=model,
+        images=images,
+        samples=samples,
+        distance=distance,
+        training=len(known),
+        held_out=held_out,
+        sample_median=medians[0],
+        held_out_median=medians[1],
+        ratio=medians[0] / max(medians[1], torch.finfo(torch.float32).tiny),
+        very_near=float((distances < torch.quantile(apart, NEAREST)).float().mean()),
+        nearest=float(distances.min()),
+    )
+    figure = render.compare({"samples": distances, "held out": apart}, f"distance to the nearest, {distance}")
+    half = min(PAIRS, samples) // 2 or 1
+    chosen = torch.cat([distances.argsort()[:half], torch.arange(half)])
+    enlarged = max(1, READABLE // max(table.sample_shape[1:]))
+    sides = [
+        table.normalise(side).repeat_interleave(enlarged, 2).repeat_interleave(enlarged, 3)
+        for side in (drawn[chosen], pictures[rows[chosen]])
+    ]
+    pairs = render.draw(render.beside(sides), scale=table.scale, offset=table.offset, columns=COLUMNS)
+    return report, figure, pairs
+
+
+def _look(table: Table, best_by: str, gan: GAN) -> tuple[Any, str]:
+    """Return what turns pictures in the data's units into rows to compare, and what their distance is called."""
+    try:
+        names = choose(best_by, table, gan.condition).features if best_by else ""
+        extractor = load_extractors(names or None, table)[0]
+    except (InputError, MissingExtraError):
+        side = 2 * table.scale * table.samples[0].numel() ** 0.5
+
+        def pixels(pictures: Tensor) -> Tensor:
+            rows: Tensor = pictures.flatten(1).float() / side
+            return rows
+
+        return pixels, "RMS of pixels in [0, 1]"
+
+    def features(pictures: Tensor) -> Tensor:
+        found: Tensor = extractor.observe(pictures).features
+        return found
+
+    return features, f"features of {extractor.label}"
+
+
+def _held_out(table: Table) -> Table | None:
+    """Return the pictures of the test split, if there are enough of them and they are others."""
+    if table.source is None:
+        return None
+    try:
+        test = open_reference(table.source).test
+    except DataError:
+        return None
+    fits = test.sample_shape == table.sample_shape and len(test) >= ENOUGH
+    return test if fits and test.fingerprint() != table.fingerprint() else None
