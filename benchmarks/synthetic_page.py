@@ -19,8 +19,8 @@ the same pictures alone, with their labels; {drawn} pictures a class are drawn f
 classifier's batches are taken from these. All classifiers take {steps} steps of {batch} pictures, with AdamW, and are
 measured on the 10,000 test pictures. *With shifts*, pictures, real and drawn, are moved by up to {shift} pixels as the
 classifier sees them: this ordinary augmentation, which costs nothing, is what a GAN has to beat. A number is the mean
-over seeds, with its standard error after the ±; each seed has real pictures, GANs and classifiers of its own. The *gain*
-is that over the real pictures of the same seed alone.
+over seeds, with its standard error after the ±; each seed has real pictures, GANs and classifiers of its own. The
+*gain* is that over the real pictures of the same seed alone.
 
 The `cgan` is that of the recipe `cgan-mnist` at half of its width, {images:,} images in batches of 64; `diffaugment`
 changes what its discriminator sees ([training.md](training.md)). The fine-tuned model is that of the other data set
