@@ -31,6 +31,7 @@ class Entry:
         model_args: Settings of the architecture.
         settings: Settings of the training, without the seed.
         published: What papers report for it, by column, where they measured something else.
+        pretrained: What is fine-tuned, as `Benchmark.find_pretrained` knows it; empty for training from scratch.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Entry:
     model_args: Mapping[str, Any]
     settings: Mapping[str, Any]
     published: Mapping[str, str] = field(default_factory=dict)
+    pretrained: str = ""
 
     def asked(self) -> dict[str, Any]:
         """Return everything but the seed that decides a run's result, as JSON holds it."""
@@ -51,6 +53,7 @@ class Entry:
             "objective": self.objective,
             "settings": dict(self.settings),
         }
+        fields |= {"pretrained": self.pretrained} if self.pretrained else {}
         plain: dict[str, Any] = json.loads(json.dumps(fields))
         return plain
 
@@ -85,6 +88,7 @@ class Benchmark:
         real: Gives what real data scores: numbers by column, by the name of the data set.
         quoted: The rows of papers.
         protocol: What the report says beside the runs.
+        find_pretrained: Gives what `Trainer.from_pretrained` takes for the name of a pretrained model.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Benchmark:
     real: Callable[[], Mapping[str, Mapping[str, float]]]
     quoted: Sequence[Quoted]
     protocol: Mapping[str, Any]
+    find_pretrained: Callable[[str], str | Path] = str
 
 
 def describe_environment(device: str) -> dict[str, Any]:

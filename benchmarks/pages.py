@@ -140,8 +140,9 @@ def _number(value: float | None, error: float | None, form: str) -> str:
 def _settings_cells(row: Mapping[str, Any]) -> list[str]:
     asked = row["asked"]
     networks = ", ".join(f"{key}={value}" for key, value in asked["model_args"].items())
+    networks = f"those of `{asked['pretrained']}`" if "pretrained" in asked else f"`{asked['model']}`: {networks}"
     training = ", ".join(f"{key}={value}" for key, value in asked["settings"].items())
-    return [row["label"], f"`{asked['objective']}`", f"`{asked['model']}`: {networks}", training]
+    return [row["label"], f"`{asked['objective']}`", networks, training]
 
 
 def _environments(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -165,11 +166,12 @@ def table_of(cells: Sequence[Sequence[str]]) -> str:
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
-def results_options(name: str) -> tuple[Decorator, Decorator]:
+def results_options(name: str, page: str = "benchmarks.md") -> tuple[Decorator, Decorator]:
     """Return the options of where a benchmark's results go.
 
     Args:
         name: The benchmark's name.
+        page: The page in docs that its section is on.
     """
     return (
         click.option(
@@ -181,8 +183,8 @@ def results_options(name: str) -> tuple[Decorator, Decorator]:
         click.option(
             "--page",
             type=click.Path(dir_okay=False, path_type=Path),
-            default=ROOT / "docs" / "benchmarks.md",
-            help="The Markdown page with the tables; by default docs/benchmarks.md.",
+            default=ROOT / "docs" / page,
+            help=f"The Markdown page with the tables; by default docs/{page}.",
         ),
     )
 

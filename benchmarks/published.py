@@ -19,12 +19,15 @@ from ganzoo.errors import DivergenceError
 from ganzoo.training.trainer import Trainer
 
 
-def command_options(name: str, *, seeds: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command_options(
+    name: str, *, seeds: int, page: str = "benchmarks.md"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return the decorator that gives a benchmark's command the options that all of them have.
 
     Args:
         name: The benchmark's name.
         seeds: How many seeds by default.
+        page: The page in docs that its section is on.
     """
     return adding(
         click.option(
@@ -37,7 +40,7 @@ def command_options(name: str, *, seeds: int) -> Callable[[Callable[..., None]],
         click.option("--seeds", type=click.IntRange(1), default=seeds, show_default=True, help="Seeds, from 0."),
         click.option("--only", multiple=True, metavar="ROW", help="Run this row alone; may be given several times."),
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Processor threads."),
-        *results_options(name),
+        *results_options(name, page),
     )
 
 
@@ -121,6 +124,16 @@ def perform(benchmark: Benchmark, entry: Entry, seed: int, folder: Path) -> dict
     table = benchmark.open_data(entry.data)
     if (run / "config.toml").exists():
         trainer = Trainer.resume(run, data=table)
+    elif entry.pretrained:
+        trainer = Trainer.from_pretrained(
+            benchmark.find_pretrained(entry.pretrained),
+            table,
+            objective=entry.objective,
+            run=run,
+            callbacks=(),
+            **entry.settings,
+            seed=seed,
+        )
     else:
         trainer = Trainer(
             entry.model,
