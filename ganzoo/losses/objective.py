@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ganzoo import plugins
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.binary import BinaryLoss
-from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty, Term
+from ganzoo.losses.term import BARE_NAME, AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty, Term
 
 KINDS = (AdversarialLoss, LabelTrick, Penalty, Constraint, GeneratorTerm)
 
@@ -31,7 +31,7 @@ class WeightedTerm:
     def __str__(self) -> str:
         """Return text such as `2.0 * r1(gamma=10.0, every=1)`."""
         name = name_of(self.term)
-        arguments = ", ".join(f"{field.name}={_number(self.term, field)!r}" for field in fields(self.term))
+        arguments = ", ".join(f"{field.name}={_argument(self.term, field)}" for field in fields(self.term))
         text = f"{name}({arguments})" if arguments else name
         return text if self.weight == 1 else f"{self.weight!r} * {text}"
 
@@ -51,13 +51,20 @@ class Objective:
         """Return the objective of one term.
 
         Raises:
-            ObjectiveError: The weight is not a finite number, or the term takes none.
+            ObjectiveError: The weight is not a finite number, or the term takes none; or one of the term's fields is text
+                that is no name.
         """
         if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
             raise ObjectiveError(f"a weight of {weight!r} was given to {name_of(term)}; it takes a finite number")
         if weight != 1 and isinstance(term, LabelTrick | Constraint):
             does = "sets targets" if isinstance(term, LabelTrick) else "bounds weights"
             raise ObjectiveError(f"{name_of(term)} {does} and takes no weight; leave out {weight!r} *")
+        for field in fields(term):
+            value = getattr(term, field.name)
+            if isinstance(value, str) and not BARE_NAME.fullmatch(value):
+                raise ObjectiveError(
+                    f"{name_of(term)}: {field.name} is {value[:100]!r}; it takes a name, such as judge-mnist or resnet18.a1_in1k"
+                )
         return cls((WeightedTerm(term, float(weight)),))
 
     def __add__(self, other: "Term | Objective") -> "Objective":
@@ -185,10 +192,12 @@ def _mixes_samples(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) and not is_frozen
 
 
-def _number(term: Term, field: Field[Any]) -> Any:
-    """Return a field's value as reading it back gives it: `R1(10)` has the gamma 10.0."""
+def _argument(term: Term, field: Field[Any]) -> str:
+    """Return the text of a field's value, as reading it back gives it: `R1(10)` has the gamma 10.0."""
     value = getattr(term, field.name)
-    return float(value) if field.type in (float, "float") else value
+    if isinstance(value, str):
+        return value  # a bare name
+    return repr(float(value) if field.type in (float, "float") else value)
 
 
 def name_of(term: Term) -> str:

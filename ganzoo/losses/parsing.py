@@ -1,19 +1,24 @@
 """Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 2 * my-plugin/my-penalty(gamma=3)"`.
 
 Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls,
-names, attributes, numbers and signs are allowed, and nothing is evaluated.
+names, attributes, numbers and signs are allowed, and nothing is evaluated. An argument is a number, or, where the term's
+field is text, a bare name such as `judge-mnist` or `vgg19.tv_in1k`, which is taken letter by letter and looked up by the
+term alone.
 """
 
 import ast
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
+from itertools import zip_longest
+from typing import get_type_hints
 
 from ganzoo import plugins
 from ganzoo.config import build_config
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.objective import Objective
-from ganzoo.losses.term import Term
+from ganzoo.losses.term import BARE_NAME, Argument, Term
 from ganzoo.registry import Entry
 
 LONGEST_TEXT = 2000
@@ -21,7 +26,9 @@ NAME = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*(/[A-Za-z_][\w-]*)?", re.ASCII)
 GRAMMAR = "it takes a sum of terms such as 'non_saturating + label_smoothing(0.9) + 2 * r1(gamma=10)'"
 
 
-def build_term(name: str, positional: tuple[float, ...] = (), keywords: Mapping[str, float] | None = None) -> Term:
+def build_term(
+    name: str, positional: tuple[Argument, ...] = (), keywords: Mapping[str, Argument] | None = None
+) -> Term:
     """Build a registered term.
 
     Args:
@@ -99,13 +106,21 @@ def _read_term(node: ast.expr, text: str) -> Term:
         return build_term(_read_name(node, text))
     if any(isinstance(argument, ast.Starred) for argument in node.args):
         raise _refusal(node, text)
-    keywords: dict[str, float] = {}
+    name = _read_name(node.func, text)
+    found = term_class(plugins.find("loss", name))
+    hints, names = get_type_hints(found), [field.name for field in fields(found)]
+
+    def read(field: str | None, value: ast.expr) -> Argument:
+        is_text = field is not None and hints.get(field) is str
+        return _read_bare_name(value, text) if is_text else _read_number(value, text)
+
+    keywords: dict[str, Argument] = {}
     for keyword in node.keywords:
         if keyword.arg is None or keyword.arg in keywords:
             raise _refusal(node, text)
-        keywords[keyword.arg] = _read_number(keyword.value, text)
-    positional = tuple(_read_number(argument, text) for argument in node.args)
-    return build_term(_read_name(node.func, text), positional, keywords)
+        keywords[keyword.arg] = read(keyword.arg, keyword.value)
+    positional = tuple(read(field, value) for field, value in zip_longest(names[: len(node.args)], node.args))
+    return build_term(name, positional, keywords)
 
 
 def _read_name(node: ast.expr, text: str) -> str:
@@ -114,6 +129,17 @@ def _read_name(node: ast.expr, text: str) -> str:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}/{node.attr}"
     raise _refusal(node, text)
+
+
+def _read_bare_name(node: ast.expr, text: str) -> str:
+    # From the text itself: rewriting has changed letters, but neither length nor lines.
+    name = ast.get_source_segment(text.strip(), node) if isinstance(node, ast.Name | ast.Attribute) else None
+    if name is not None and BARE_NAME.fullmatch(name):
+        return name
+    raise ObjectiveError(
+        f"the objective {text!r} contains {ast.unparse(node)!r} where it takes a name, without quotes, such as "
+        "judge-mnist or resnet18.a1_in1k"
+    )
 
 
 def _read_number(node: ast.expr, text: str) -> float:

@@ -1,10 +1,11 @@
 """The kinds of terms that an objective is the sum of.
 
-A term is a frozen dataclass whose fields are numbers, so that it can be written as text, compared and read back. Terms
-never call backward, step an optimizer or move a network, and one that draws anything takes the generator it is given,
-which is on the CPU.
+A term is a frozen dataclass whose fields are numbers, or names of something (`str`), so that it can be written as text,
+compared and read back. Terms never call backward, step an optimizer or move a network, and one that draws anything takes
+the generator it is given, which is on the CPU.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -14,6 +15,12 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from ganzoo.losses.objective import Objective
+
+# What a field of type `str` can be, so that it can stand in an objective without quotes: `judge-mnist`,
+# `plugin/something`, `vgg19.tv_in1k`.
+BARE_NAME = re.compile(r"[A-Za-z_][\w-]*(/[A-Za-z_][\w-]*|\.[A-Za-z_]\w*)?", re.ASCII)
+
+Argument = float | str  # a value of a term's field
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,9 @@ class GeneratorTerm(Term):
     Attributes:
         paired: It compares a sample with the one it should be, and so needs paired data.
         uses_features: It calls `features`, which the discriminator must then have.
+
+    A term that cannot be computed for some samples, such as ones that are no pictures, raises `ObjectiveError` from
+    `value`. Training computes it once before the first batch, so that this shows there.
     """
 
     paired: ClassVar[bool] = False
