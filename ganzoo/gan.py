@@ -226,15 +226,15 @@ class GAN(nn.Module):
         Args:
             source: Images (N, C, H, W) or one image (C, H, W), a tensor or an array, floating point in [-1, 1], of the
                 size the model takes; or one or several pictures of any size, PIL's or paths of files, which are
-                stretched to it. A model that takes any size (`Generator.takes_any_size`) is given each in its own, up
-                to 2^22 pixels; several at a time have one size.
+                stretched to it. A model that takes any size (`Generator.takes_any_size`) is given each in its own,
+                up to 2^22 pixels; several at a time have one size.
             seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
                 gives the same picture each time.
             batch_size: How many to translate at a time.
 
         Returns:
-            Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image. Those of images of
-            another size are as much larger or smaller.
+            Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image. Those of images
+            of another size are as much larger or smaller.
 
         Raises:
             InputError: The model is not conditioned on images, or the source does not fit it.
@@ -251,8 +251,8 @@ class GAN(nn.Module):
             fitted = [self._source(each) for each in ([source] if is_one else source)]  # type: ignore[union-attr]
             if sizes := sorted({f"{each.shape[2]}x{each.shape[1]}" for each in fitted})[1:]:
                 raise InputError(
-                    f"pictures of different sizes ({sizes[0]} is one) were given to translate together, and this model keeps "
-                    "each size; give them one at a time"
+                    f"pictures of different sizes ({sizes[0]} is one) were given to translate together, and this model "
+                    "keeps sizes; give them one at a time"
                 )
             images = torch.stack(fitted) if fitted else torch.empty(0)
             source = images[0] if is_one else images
@@ -295,8 +295,8 @@ class GAN(nn.Module):
                 "paths, one or a list of them"
             )
         channels, height, width = self.condition.shape
-        resize = None if takes_any_size(self.generator) else "stretch"
-        return source_from_picture(picture, (channels, height, width), resize)[0]
+        keeps_size = takes_any_size(self.generator)
+        return source_from_picture(picture, (channels, height, width), None if keeps_size else "stretch")[0]
 
     def draw(
         self,

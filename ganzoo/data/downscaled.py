@@ -28,8 +28,8 @@ def downscaled(table: Table, factor: int = DEFAULT_FACTOR, *, filter: Filter = "
     """Give each picture of a table a smaller one of itself, from which it is to be made.
 
     Args:
-        table: Pictures `(C, H, W)`, with sides that are multiples of the factor. Labels, vectors and sources that it has
-            are left out.
+        table: Pictures `(C, H, W)`, with sides that are multiples of the factor. Its labels, vectors and sources are
+            left out.
         factor: By how much a source is smaller on each side.
         filter: `"bicubic"`, antialiased, as Pillow's and torchvision's, or `"box"`, the mean over each square of
             `factor` pixels.
@@ -53,8 +53,8 @@ def downscaled(table: Table, factor: int = DEFAULT_FACTOR, *, filter: Filter = "
     if height % factor or width % factor:
         nearest = "x".join(str(max(side // factor, 1) * factor) for side in (height, width))
         raise DataError(
-            f"the pictures of {table.name} have {height}x{width} pixels (height x width), which are no multiples of the "
-            f"factor {factor}; open them in another size, such as by 'pictures,image_size={nearest}:DIR'"
+            f"the pictures of {table.name} have {height}x{width} pixels (height x width), which are no multiples of "
+            f"the factor {factor}; open them in another size, such as by 'pictures,image_size={nearest}:DIR'"
         )
     size = (height // factor, width // factor)
     if len(table) * channels * size[0] * size[1] * table.samples.element_size() > MAX_SOURCE_BYTES:
@@ -63,7 +63,7 @@ def downscaled(table: Table, factor: int = DEFAULT_FACTOR, *, filter: Filter = "
             f"{MAX_SOURCE_BYTES // 2**30} GiB of memory; take a larger factor, or fewer pictures"
         )
     sources = torch.empty(len(table), channels, *size, dtype=table.samples.dtype)
-    for rows in torch.arange(len(table)).split(_ROWS):
+    for rows in torch.split(torch.arange(len(table)), _ROWS):
         sources[rows] = _scaled_down(table, table.samples[rows], size, filter)
     kind = f"downscaled,factor={factor}" + ("" if filter == "bicubic" else f",filter={filter}")
     return replace(
@@ -84,7 +84,9 @@ def _scaled_down(table: Table, samples: Tensor, size: tuple[int, int], filter: F
     else:
         # A bicubic filter overshoots at edges.
         low, high = table.offset - table.scale, table.offset + table.scale
-        small = F.interpolate(pictures, size=size, mode="bicubic", antialias=True, align_corners=False).clamp_(low, high)
+        small = F.interpolate(pictures, size=size, mode="bicubic", antialias=True, align_corners=False).clamp_(
+            low, high
+        )
     return small.round_().to(torch.uint8) if samples.dtype == torch.uint8 else small
 
 

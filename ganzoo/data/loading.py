@@ -13,8 +13,8 @@ from torch.utils.data import Dataset, IterableDataset
 from ganzoo import files, plugins
 from ganzoo.data.arrays import Array, ValueRange, table_from_arrays, table_from_tuple
 from ganzoo.data.datasets import MapStyle, table_from_dataset
-from ganzoo.data.downscaled import open_downscaled_text
 from ganzoo.data.downloads import open_torchvision_text
+from ganzoo.data.downscaled import open_downscaled_text
 from ganzoo.data.folders import open_pictures_text, open_plain
 from ganzoo.data.idx import has_idx_files, open_idx_folder, open_idx_images
 from ganzoo.data.npz import open_npz
@@ -42,8 +42,8 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
             - the path of a .npz file; see `ganzoo.data.npz`;
             - `"pairs:PATH"`, pairs of pictures in a folder or an archive, or `"reversed-pairs:PATH"`, the same with
               sources and targets exchanged; see `open_pairs`;
-            - `"downscaled,factor=2:DATA"`, where DATA is any text of these that gives pictures: pairs of each picture and
-              a smaller one of itself, for super-resolution; see `ganzoo.data.downscaled`;
+            - `"downscaled,factor=2:DATA"`, where DATA is any of these texts that gives pictures: pairs of each picture
+              and a smaller one of itself, for super-resolution; see `ganzoo.data.downscaled`;
             - `"torchvision:NAME"` with MNIST, FashionMNIST or CIFAR10, or `"torchvision:FOLDER/NAME"`;
             - any of these texts with the split in it, such as `"pairs@test:PATH"` or `"pictures@test:PATH"`, so that
               the argument has no effect;

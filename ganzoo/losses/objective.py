@@ -51,7 +51,7 @@ class Objective:
         """Return the objective of one term.
 
         Raises:
-            ObjectiveError: The weight is not a finite number, or the term takes none; or one of the term's fields is text
+            ObjectiveError: The weight is not a finite number, or the term takes none; or a field of the term is text
                 that is no name.
         """
         if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
@@ -63,7 +63,8 @@ class Objective:
             value = getattr(term, field.name)
             if isinstance(value, str) and not BARE_NAME.fullmatch(value):
                 raise ObjectiveError(
-                    f"{name_of(term)}: {field.name} is {value[:100]!r}; it takes a name, such as judge-mnist or resnet18.a1_in1k"
+                    f"{name_of(term)}: {field.name} is {value[:100]!r}; it takes a name, such as judge-mnist or "
+                    "resnet18.a1_in1k"
                 )
         return cls((WeightedTerm(term, float(weight)),))
 

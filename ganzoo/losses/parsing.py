@@ -1,9 +1,9 @@
 """Reading objectives from text: `"non_saturating + label_smoothing(0.9) + 2 * my-plugin/my-penalty(gamma=3)"`.
 
 Names are rewritten (`-` to `_`, `/` to `.`) and the rest is read with `ast`. Only addition, number * term, calls,
-names, attributes, numbers and signs are allowed, and nothing is evaluated. An argument is a number, or, where the term's
-field is text, a bare name such as `judge-mnist` or `vgg19.tv_in1k`, which is taken letter by letter and looked up by the
-term alone.
+names, attributes, numbers and signs are allowed, and nothing is evaluated. An argument is a number, or, where the
+term's field is text, a bare name such as `judge-mnist` or `vgg19.tv_in1k`, which is taken letter by letter and looked
+up by the term alone.
 """
 
 import ast

@@ -1,8 +1,8 @@
 """The kinds of terms that an objective is the sum of.
 
 A term is a frozen dataclass whose fields are numbers, or names of something (`str`), so that it can be written as text,
-compared and read back. Terms never call backward, step an optimizer or move a network, and one that draws anything takes
-the generator it is given, which is on the CPU.
+compared and read back. Terms never call backward, step an optimizer or move a network, and one that draws anything
+takes the generator it is given, which is on the CPU.
 """
 
 import re

@@ -33,7 +33,7 @@ SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = (
     (3, 64, 64),
 )
 CLASSES, VECTOR, SOURCE_CHANNELS = 3, 5, 2
-SMALLER = (1, 2, 4)  # by how much images that samples are made from are smaller
+SMALLER = (2, 4)  # by how much images may be smaller than the samples that are made from them
 BATCH = 4
 
 
@@ -83,13 +83,13 @@ def condition_for(kind: ConditionKind, sample_shape: tuple[int, ...]) -> Conditi
 
 
 def conditions_for(kind: ConditionKind, sample_shape: tuple[int, ...]) -> list[Condition]:
-    """Return the conditions of a kind that are tried; images also of a half and a quarter of the samples' size."""
-    condition = condition_for(kind, sample_shape)
-    if kind != "image":
-        return [condition]
-    channels, height, width = condition.shape
-    sizes = [(height // k, width // k) for k in SMALLER if height % k == width % k == 0]
-    return [Condition.image((channels, *size)) for size in sizes]
+    """Return the conditions of a kind that are tried; of images, also smaller ones with the channels of the samples."""
+    conditions = [condition_for(kind, sample_shape)]
+    if kind == "image" and len(sample_shape) == 3:
+        channels, height, width = sample_shape
+        sizes = [(height // k, width // k) for k in SMALLER if height % k == width % k == 0]
+        conditions += [Condition.image((channels, *size)) for size in sizes]
+    return conditions
 
 
 class Subject:
@@ -151,11 +151,13 @@ class Subject:
 
     def _tried(self, network: str, kind: ConditionKind) -> tuple[list[Case], list[str]]:
         fitting, refusals = [], []
-        for case in (Case(shape, condition) for shape in self.sample_shapes for condition in conditions_for(kind, shape)):
+        for case in (
+            Case(shape, condition) for shape in self.sample_shapes for condition in conditions_for(kind, shape)
+        ):
             try:
                 self.build(network, case)
             except ConfigError as error:
-                refusals.append(f"{case}: {error}")
+                refusals.append(f"{case.sample_shape}: {error}")
             except Exception as error:
                 raise ConformanceError(
                     f"building its {network} for {case} met a {type(error).__name__} ({error}); what cannot be built "

@@ -74,7 +74,10 @@ def declaration(subject: LossSubject) -> None:
     _ = subject.kind  # raises for none, and for several
     hints = get_type_hints(found)
     others = [field.name for field in fields(found) if hints[field.name] not in (int, float, str)]
-    require(not others, f"its fields {', '.join(others)} are neither int, float nor str, which arguments in an objective's text are")
+    require(
+        not others,
+        f"its fields {', '.join(others)} are neither int, float nor str, which arguments in an objective's text are",
+    )
     require(
         built == subject.build() and hash(built) == hash(subject.build()), "two of it with the same arguments differ"
     )

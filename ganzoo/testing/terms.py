@@ -151,7 +151,9 @@ def value_of_samples(subject: LossSubject) -> None:
         torch.autograd.backward(_scalar(value, f"its value for samples of shape {shape}"))
         require(fake.grad is not None and bool(fake.grad.any()), "no gradient passes through it to the fakes")
         _check_gradients((fake,), "its gradient at the fakes")
-    require(len(refusals) < len(SAMPLE_SHAPES), f"it is refused for all samples that were tried ({'; '.join(refusals)})")
+    require(
+        len(refusals) < len(SAMPLE_SHAPES), f"it is refused for all samples that were tried ({'; '.join(refusals)})"
+    )
 
 
 OF_KIND: dict[type[Term], tuple[Callable[[LossSubject], None], ...]] = {

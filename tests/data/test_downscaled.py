@@ -49,7 +49,9 @@ def test_sources_of_floats_stay_in_range():
     values = (pictures(size=(16, 16)) > 127).float() * 4 - 3  # -3 or 1
     table = downscaled(table_from_arrays(values, value_range=(-3, 1)), 4)
     assert table.sources.dtype == torch.float32
-    assert table.sources.aminmax()[0] >= -3 and table.sources.aminmax()[1] <= 1
+    low, high = table.sources.aminmax()
+    assert low >= -3
+    assert high <= 1
     batch = table.batch(torch.tensor([2, 0]))
     assert batch.condition.shape == (2, 3, 4, 4)
     assert torch.equal(batch.target, batch.sample)
@@ -85,7 +87,9 @@ def test_a_split_is_that_of_the_data_inside(tmp_path):
     for split in ("train", "test"):
         for i in range(3):
             (tmp_path / "photos" / split).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "photos" / split / f"{i}.png")
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
+                tmp_path / "photos" / split / f"{i}.png"
+            )
     plain = {split: open_data(tmp_path / "photos", split=split) for split in ("train", "test")}
     for split, table in plain.items():
         by_argument = open_data(f"downscaled:{tmp_path / 'photos'}", split=split)
@@ -107,15 +111,31 @@ def test_a_registered_set_can_be_scaled_down():
     [
         ("downscaled:", InputError, "names no data; give 'downscaled:DATA'"),
         ("downscaled,factor=2", InputError, "names no data"),
-        ("downscaled,factr=2:ring", InputError, "the option 'factr' of 'downscaled,factr=2:ring' is unknown; did you mean 'factor'"),
-        ("downscaled,factor=2,factor=2:ring", InputError, "the option 'factor' of 'downscaled,factor=2,factor=2:ring' is there twice"),
-        ("downscaled,factor=1:mnist-test", InputError, "factor is 1; it takes a whole number from 2 to 64"),
+        (
+            "downscaled,factr=2:ring",
+            InputError,
+            "the option 'factr' of 'downscaled,factr=2:ring' is unknown; did you mean 'factor'",
+        ),
+        (
+            "downscaled,factor=2,factor=2:ring",
+            InputError,
+            "the option 'factor' of 'downscaled,factor=2,factor=2:ring' is there twice",
+        ),
+        ("downscaled,factor=1:mnist-test", InputError, "it takes a whole number from 2 to 64"),
         ("downscaled,factor=2.5:mnist-test", InputError, "it takes a whole number from 2 to 64"),
         ("downscaled,factor=x:mnist-test", InputError, "it takes a whole number from 2 to 64"),
         ("downscaled,filter=lanczos:mnist-test", InputError, "filter is 'lanczos'; use 'bicubic', 'box'"),
-        ("downscaled,factor=3:mnist-test", DataError, "28x28 pixels (height x width), which are no multiples of the factor 3"),
+        (
+            "downscaled,factor=3:mnist-test",
+            DataError,
+            "28x28 pixels (height x width), which are no multiples of the factor 3",
+        ),
         ("downscaled,factor=32:mnist-test", DataError, "image_size=32x32"),
-        ("downscaled:ring", DataError, "ring has samples of shape (2,), and only pictures (C, H, W) can be scaled down"),
+        (
+            "downscaled:ring",
+            DataError,
+            "ring has samples of shape (2,), and only pictures (C, H, W) can be scaled down",
+        ),
         ("downscaled:downscaled:mnist-test", InputError, "scales down twice"),
         ("downscaled:nowhere/at-all", DataError, "there is no folder or file"),
     ],

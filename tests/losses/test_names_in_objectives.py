@@ -65,8 +65,36 @@ def test_names_may_stand_among_numbers_in_any_place():
 @pytest.mark.parametrize(
     "value",
     [
-        *("'judge'", "1", "-x", "x + y", "x - y", "x . y", "a.b.c", "a/b/c", "a/b.c", "x.1k", "None", "True", "[x]", "x()"),
-        *("lambda: x", "x if y else z", "*x", "f'{x}'", "__import__('os')", "x.y()", "x[0]", "ß", "x.ß", "ﬁ", "(y := x)", "in"),
+        *(
+            "'judge'",
+            "1",
+            "-x",
+            "x + y",
+            "x - y",
+            "x . y",
+            "a.b.c",
+            "a/b/c",
+            "a/b.c",
+            "x.1k",
+            "None",
+            "True",
+            "[x]",
+            "x()",
+        ),
+        *(
+            "lambda: x",
+            "x if y else z",
+            "*x",
+            "f'{x}'",
+            "__import__('os')",
+            "x.y()",
+            "x[0]",
+            "ß",
+            "x.ß",
+            "ﬁ",
+            "(y := x)",
+            "in",
+        ),
     ],
 )
 def test_what_is_no_bare_name_is_refused_in_a_sentence(value):
@@ -78,7 +106,11 @@ def test_what_is_no_bare_name_is_refused_in_a_sentence(value):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("likeness(network=5)", ObjectiveError, "contains '5' where it takes a name, without quotes, such as judge-mnist"),
+        (
+            "likeness(network=5)",
+            ObjectiveError,
+            "contains '5' where it takes a name, without quotes, such as judge-mnist",
+        ),
         ("likeness(level=judge)", ObjectiveError, "contains 'judge', which is not a term or a finite number"),
         ("likeness(judge, judge)", ObjectiveError, "contains 'judge', which is not a term or a finite number"),
         ("likeness(judge, 1, judge, judge)", ObjectiveError, "contains 'judge'"),
@@ -97,7 +129,7 @@ def test_names_stand_for_text_alone(text, error, message):
 @pytest.mark.parametrize("text", ["", "two words", "hf-hub:owner/model", "'x'", "x)", "../x", "ß", "a/b/c", "x\n"])
 def test_text_that_could_not_be_read_back_is_refused_in_python_too(text):
     term = create_loss("likeness", network="judge")
-    with pytest.raises(GanzooError, match="likeness: network is .*; it takes a name"):
+    with pytest.raises(GanzooError, match=r"likeness: network is .*; it takes a name"):
         Objective.of(type(term)(network=text))
     with pytest.raises(GanzooError, match="it takes a name"):
         Minimax() + type(term)(network=text)

@@ -6,6 +6,7 @@ from ganzoo import hookimpl
 
 if TYPE_CHECKING:
     import click
+
     from ganzoo.registry import Registry
 
 GANZOO_PLUGIN_API = 1

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ganzoo.data.table import Table
-    from ganzoo.gan import GAN
+    pass
 
 ROWS, COLUMNS = 24, 2  # of the picture: that many pictures, evenly spread over the data
 
 
 @click.command(short_help="Compare a super-resolution model with bicubic enlargement.")
 @click.argument("model")
-@click.option("--data", required=True, help="Pairs, such as downscaled,factor=2:DIR, or downscaled,factor=2:openmoji-test.")
+@click.option(
+    "--data", required=True, help="Pairs, such as downscaled,factor=2:DIR, or downscaled,factor=2:openmoji-test."
+)
 @click.option("--split", type=click.Choice(["train", "test", "val"]), default="test", show_default=True)
 @click.option("--network", help="A judge or a backbone of timm's, for a distance between features too.")
 @click.option("--levels", type=click.IntRange(1, 10), default=2, show_default=True, help="How many of its levels.")
@@ -30,8 +31,8 @@ def upscaling(
 ) -> None:
     """Measure the pictures that MODEL makes of the small ones of DATA, beside bicubic enlargement.
 
-    PSNR and SSIM are means over pictures, of uint8 RGB values and without cutting edges off; the feature distance is LPIPS
-    without learned weights, by the network that is named.
+    PSNR and SSIM are means over pictures, of uint8 RGB values and without cutting edges off; the feature distance is
+    LPIPS without learned weights, by the network that is named.
 
     Example: ganzoo upscaling srgan-openmoji-x2 --data downscaled,factor=2:openmoji-test
 
@@ -41,7 +42,6 @@ def upscaling(
     from ganzoo import zoo
     from ganzoo.data.loading import open_data
     from ganzoo.data.render import save_png
-
     from ganzoo_srgan.compare import compare, draw
 
     gan, table = zoo.load(model), open_data(data, split=split)

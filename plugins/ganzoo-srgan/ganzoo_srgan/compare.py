@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+
 from ganzoo.data.render import beside
 from ganzoo.data.render import draw as draw_samples
 from ganzoo.data.table import Table
 from ganzoo.errors import InputError
 from ganzoo.gan import GAN
-from torch import Tensor
-
 from ganzoo_srgan.evaluation import WINDOW, feature_distance, psnr, ssim
 from ganzoo_srgan.frozen import frozen_network
 from ganzoo_srgan.srgan import enlarged
@@ -48,9 +48,7 @@ def compare(gan: GAN, table: Table, *, network: str | None = None, levels: int =
     def measured(pictures: Tensor, targets: Tensor) -> dict[str, Tensor]:
         values = {"psnr": psnr(pictures, targets), "ssim": ssim(pictures, targets)}
         if looking is not None:
-            values["feature_distance"] = feature_distance(
-                lambda x: looking(x)[:levels], pictures, targets  # type: ignore[arg-type]
-            )
+            values["feature_distance"] = feature_distance(lambda x: looking(x)[:levels], pictures, targets)
         return values
 
     found: dict[str, list[dict[str, Tensor]]] = {"bicubic": [], "model": []}
@@ -79,16 +77,16 @@ def check_pairs(gan: GAN, table: Table) -> int:
     if tuple(table.sources.shape[1:]) != (channels, height / factor, width / factor) or factor < 2:
         sizes = [f"{pictures.shape[3]}x{pictures.shape[2]}" for pictures in (table.sources, table.samples)]
         raise InputError(
-            f"the sources of {table.name} have {sizes[0]} pixels and its samples {sizes[1]}; they take the same channels, and "
-            "sources that are smaller by a whole number"
+            f"the sources of {table.name} have {sizes[0]} pixels and its samples {sizes[1]}; they take the same "
+            "channels, and sources that are smaller by a whole number"
         )
     if (gan.condition.shape, gan.sample_shape) != (tuple(table.sources.shape[1:]), table.sample_shape):
         raise InputError(
-            f"the model makes {gan.sample_shape} of {gan.condition.shape}, and {table.name} has {table.sample_shape} with "
-            f"{tuple(table.sources.shape[1:])}; give pairs like those that it was trained on"
+            f"the model makes {gan.sample_shape} of {gan.condition.shape}, and {table.name} has {table.sample_shape} "
+            f"with {tuple(table.sources.shape[1:])}; give pairs like those that it was trained on"
         )
     if min(height, width) < WINDOW:
-        raise InputError(f"SSIM looks at pictures of at least {WINDOW} pixels a side, and these have {height}x{width}")
+        raise InputError(f"SSIM needs pictures of at least {WINDOW} pixels a side, and these have {height}x{width}")
     return factor
 
 
@@ -101,14 +99,19 @@ def enlargements(gan: GAN, table: Table, rows: Tensor) -> Iterator[tuple[Tensor,
         rows: (N,) int64.
 
     Yields:
-        Small pictures, the same bicubically enlarged, as the model makes them, and the real ones, each uint8 of a batch.
+        Small pictures, the same bicubically enlarged, as the model makes them, and the real ones, each uint8.
     """
-    for part in rows.split(BATCH):
+    for part in torch.split(rows, BATCH):
         small = table.batch(part).condition
         if small is None or table.sources is None:
             raise InputError(f"{table.name} holds no pairs")
         factor = table.sample_shape[1] // small.shape[2]
-        yield table.sources[part], table.to_data(enlarged(small, factor)), table.to_data(gan.translate(small)), table.samples[part]
+        yield (
+            table.sources[part],
+            table.to_data(enlarged(small, factor)),
+            table.to_data(gan.translate(small)),
+            table.samples[part],
+        )
 
 
 def draw(gan: GAN, table: Table, *, rows: int, columns: int) -> "Image.Image":

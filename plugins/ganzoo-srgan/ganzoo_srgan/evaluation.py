@@ -1,8 +1,10 @@
 """What enlarged pictures are worth: PSNR, SSIM, and the distance between a frozen network's features."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 WHITE = 255.0
 WINDOW, DEVIATION = 11, 1.5  # of SSIM's Gaussian window, in pixels
@@ -55,7 +57,7 @@ def ssim(pictures: Tensor, targets: Tensor) -> Tensor:
     return likeness.flatten(1).mean(1)
 
 
-def feature_distance(network: nn.Module, pictures: Tensor, targets: Tensor) -> Tensor:
+def feature_distance(network: Callable[[Tensor], Sequence[Tensor]], pictures: Tensor, targets: Tensor) -> Tensor:
     """Return how far apart a frozen network sees each picture and its target.
 
     At each level features are divided by their length over channels, and the squared distances of the two are averaged

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from ganzoo.errors import GanzooError, ObjectiveError, UnknownNameError, WeightsError, did_you_mean
 from ganzoo.metrics.judge import load_judge
-from torch import Tensor, nn
 
 
 class JudgeLevels(nn.Module):
@@ -111,8 +112,8 @@ def frozen_network(name: str, deepest: int, shape: tuple[int, int, int], device:
             raise
         except Exception as error:  # a judge is anybody's module
             raise ObjectiveError(
-                f"perceptual: {name} cannot look at pictures of shape {shape} ({_reason(error)}); take another network, one "
-                "for such pictures"
+                f"perceptual: {name} cannot look at pictures of shape {shape} ({_reason(error)}); take another "
+                "network, one for such pictures"
             ) from error
     if deepest >= len(levels):
         has = f"the levels 0 to {len(levels) - 1}" if levels else "no level"

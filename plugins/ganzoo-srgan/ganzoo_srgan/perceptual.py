@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from ganzoo.errors import ConfigError, ObjectiveError
-from ganzoo.losses.term import BARE_NAME, GeneratorTerm
 from torch import Tensor
 
+from ganzoo.errors import ConfigError, ObjectiveError
+from ganzoo.losses.term import BARE_NAME, GeneratorTerm
 from ganzoo_srgan.frozen import frozen_network
 
 DEEPEST = 100
@@ -35,8 +35,8 @@ class Perceptual(GeneratorTerm):
     def __post_init__(self) -> None:
         if not isinstance(self.network, str) or not BARE_NAME.fullmatch(self.network):
             raise ConfigError(
-                f"perceptual: network is {str(self.network)[:100]!r}; it takes the name of a judge, such as judge-mnist, or "
-                "of a backbone of timm's, such as vgg19.tv_in1k"
+                f"perceptual: network is {str(self.network)[:100]!r}; it takes the name of a judge, such as "
+                "judge-mnist, or of a backbone of timm's, such as vgg19.tv_in1k"
             )
         if type(self.level) is not int or not 0 <= self.level <= DEEPEST:
             raise ConfigError(f"perceptual: level is {self.level!r}; it takes a whole number from 0 to {DEEPEST}")

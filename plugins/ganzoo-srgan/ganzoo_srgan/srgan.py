@@ -3,11 +3,11 @@
 As in the paper: the generator is conditioned on the small picture alone, works at its size, and doubles it by
 convolutions to four times the channels and pixel shuffle (Shi et al. 2016, arXiv 1609.05158), 9x9 kernels at both ends,
 3x3 else, parametric ReLU; the discriminator sees nothing but the large picture, and doubles its channels as it halves
-the sides. Unlike it: what the generator computes is added to the bicubically enlarged picture, which is what a fresh one
-gives (`enlarged="none"` computes the whole picture, through tanh), sub-pixel convolutions begin as nearest-neighbour
-enlargement (ICNR; Aitken et al. 2017, arXiv 1707.02937), batch norm may be left out (Lim et al. 2017, arXiv 1707.02921),
-and the discriminator's dense layers are applied at each position of its last feature map, so that any size is taken and
-each logit is one of a patch.
+the sides. Unlike it: what the generator computes is added to the bicubically enlarged picture, which is what a fresh
+one gives (`enlarged="none"` computes the whole picture, through tanh), sub-pixel convolutions begin as enlargement by
+nearest neighbours (ICNR; Aitken et al. 2017, arXiv 1707.02937), batch norm may be left out (Lim et al. 2017, arXiv
+1707.02921), and the discriminator's dense layers are applied at each position of its last feature map, so that any size
+is taken and each logit is one of a patch.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from ganzoo.errors import ConfigError, InputError
-from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from ganzoo.errors import ConfigError, InputError
+from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # of the large picture
 FACTORS = (2, 4)
@@ -49,11 +50,13 @@ class SRGANConfig:
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"srgan: {name} is {getattr(self, name)}; it takes a whole number from {low} to {high}")
+                raise ConfigError(
+                    f"srgan: {name} is {getattr(self, name)}; it takes a whole number from {low} to {high}"
+                )
         if not SMALLEST_SIDE <= min(self.size) <= max(self.size) <= LARGEST_SIDE:
             raise ConfigError(
-                f"srgan: image_size is {self.size[0]}x{self.size[1]}; each side takes {SMALLEST_SIDE} to {LARGEST_SIDE} "
-                "pixels"
+                f"srgan: image_size is {self.size[0]}x{self.size[1]}; each side takes {SMALLEST_SIDE} to "
+                f"{LARGEST_SIDE} pixels"
             )
 
     @property
@@ -71,7 +74,7 @@ class SRGANConfig:
         height, width = self.size
         if height % self.factor or width % self.factor:
             raise ConfigError(
-                f"srgan: image_size is {height}x{width} and factor {self.factor}; each side takes a multiple of the factor"
+                f"srgan: image_size is {height}x{width} and factor {self.factor}; each side takes a multiple of it"
             )
         return height // self.factor, width // self.factor
 
@@ -177,9 +180,11 @@ class SRGANDiscriminator(Discriminator):
     def __init__(self, config: SRGANConfig) -> None:
         super().__init__()
         self.sample_shape = (config.channels, *config.size)
-        base, normalization = config.discriminator_base_channels or config.base_channels, config.discriminator_normalization
-        # Batch norm needs more than one position in a batch of one, so that 2x2 are left.
-        stages = min(MOST_STAGES, min(config.size).bit_length() - 2)
+        base, normalization = (
+            config.discriminator_base_channels or config.base_channels,
+            config.discriminator_normalization,
+        )
+        stages = min(MOST_STAGES, min(config.size).bit_length() - 3)  # of a small picture, about 4x4 positions are left
         self.stages = nn.ModuleList()
         inputs = config.channels
         for k in range(stages):
@@ -238,8 +243,8 @@ def arguments_for(sample_shape: tuple[int, ...], condition: Condition) -> dict[s
     if not fitting:
         sizes = " and ".join("x".join(map(str, shape)) for shape in (condition.shape, sample_shape))
         raise ConfigError(
-            f"srgan: sources and pictures are {sizes} (channels x height x width); sources take the pictures' channels, and "
-            "sides 2 or 4 times smaller, as 'downscaled,factor=4:DATA' makes them"
+            f"srgan: sources and pictures are {sizes} (channels x height x width); sources take the pictures' "
+            "channels, and sides 2 or 4 times smaller, as 'downscaled,factor=4:DATA' makes them"
         )
     return {**arguments, "factor": fitting[0]}
 
