@@ -19,10 +19,10 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 
 @hookspec
 def ganzoo_register(registry: "Registry") -> None:
-    """Register architectures, losses, pretrained models, data sets, augmentations, metrics and callbacks.
+    """Register architectures, losses, pretrained models, data sets, augmentations, judges and callbacks.
 
     All are listed and found by name. A callback runs only where a run asks for it. Nothing in ganzoo uses registered
-    augmentations and metrics yet.
+    augmentations yet.
 
     Args:
         registry: What this plugin provides is added to it; other plugins have their own.

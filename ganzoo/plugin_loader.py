@@ -22,7 +22,7 @@ from ganzoo.registry import Entry, Provider, Registry, normalise
 if TYPE_CHECKING:
     import click
 
-BUILT_IN_MODULES = ("ganzoo.models", "ganzoo.losses", "ganzoo.data", "ganzoo.training")
+BUILT_IN_MODULES = ("ganzoo.models", "ganzoo.losses", "ganzoo.data", "ganzoo.metrics", "ganzoo.training")
 BUILT_IN_DISTRIBUTION = "torch-ganzoo"
 HOOKS = ("ganzoo_register", "ganzoo_register_commands")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from ganzoo.errors import PluginError, RegistrationError
 
-Kind: TypeAlias = Literal["architecture", "loss", "pretrained", "dataset", "augmentation", "metric", "callback"]
+Kind: TypeAlias = Literal["architecture", "loss", "pretrained", "dataset", "augmentation", "judge", "callback"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # How a kind is called in a sentence.
@@ -19,6 +19,7 @@ KIND_WORDS: dict[Kind, str] = {kind: kind for kind in KINDS} | {"pretrained": "p
 NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 FACTORY = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 LOCATION = re.compile(r"\w+(\.\w+)*:[\w./-]+")
+WEIGHTS = re.compile(r"\w+(\.\w+)*:[\w./-]+\.safetensors")
 # The Hub's own rule for a repository's id: each part within letters or digits, and no `--` or `..` in it.
 _PART = r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
 REPOSITORY = re.compile(rf"(?=.{{3,96}}\Z)(?!.*(?:--|\.\.|\.git\Z)){_PART}/{_PART}", re.ASCII)
@@ -93,8 +94,9 @@ class Entry:
         summary: One line for listings.
         paper: Where it was published, or an empty string.
         provider: Who registered it.
-        info: What else a listing shows (a pretrained model's `architecture` and `data`).
+        info: What else a listing shows (a pretrained model's `architecture` and `data`, a judge's `data`).
         published: Where a pretrained model is on the Hub; None for nowhere.
+        weights: A judge's file, `"package:path.safetensors"`; empty for anything else.
     """
 
     kind: Kind
@@ -105,6 +107,7 @@ class Entry:
     provider: Provider
     info: Mapping[str, str] = field(default_factory=dict, hash=False)
     published: Published | None = None
+    weights: str = ""
 
     @property
     def full_name(self) -> str:
@@ -219,9 +222,22 @@ class Registry:
         """Register an augmentation, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
         self._add("augmentation", name, factory, summary, paper)
 
-    def metric(self, name: str, factory: Factory, *, summary: str, paper: str = "") -> None:
-        """Register a metric, which is listed, but which nothing in ganzoo uses yet; see `architecture`."""
-        self._add("metric", name, factory, summary, paper)
+    def judge(self, name: str, factory: Factory, weights: str, *, summary: str, data: str = "") -> None:
+        """Register a judge, a classifier whose features samples are measured on: see `ganzoo.metrics.judge`.
+
+        Args:
+            name: Its name, which `features=` takes.
+            factory: What makes its network, untrained, best as `"package.module:attribute"`.
+            weights: Its weights inside an installed package, as `"package:path.safetensors"`; beside them lies the JSON
+                file that `ganzoo.metrics.judge.save_judge` wrote with them.
+            summary: One line for listings.
+            data: How the names begin of the data that it judges where no features are named; empty for none.
+        """
+        if not isinstance(weights, str) or not WEIGHTS.fullmatch(weights):
+            raise RegistrationError(
+                f"the judge {name!r} of {self.provider} has the weights {weights!r}; give 'package:path.safetensors'"
+            )
+        self._add("judge", name, factory, summary, info={"data": data}, weights=weights)
 
     def callback(self, name: str, factory: Factory, *, summary: str) -> None:
         """Register a callback, a class of `ganzoo.Callback` or a function that makes one; see `architecture`.
@@ -239,6 +255,7 @@ class Registry:
         paper: str = "",
         info: Mapping[str, str] | None = None,
         published: Published | None = None,
+        weights: str = "",
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise RegistrationError(
@@ -253,11 +270,13 @@ class Registry:
             )
         known = self._entries.get((kind, normalise(name)))
         if known is None:
-            entry = Entry(kind, name, factory, summary, paper, self.provider, info or {}, published)
+            entry = Entry(kind, name, factory, summary, paper, self.provider, info or {}, published, weights)
             self._entries[kind, normalise(name)] = entry
-        elif (known.factory, known.published) != (factory, published):
-            first, second = (known.factory, factory) if known.factory != factory else (known.published, published)
-            raise RegistrationError(
-                f"{self.provider} registers the {KIND_WORDS[kind]} {name!r} twice, with {first!r} and with "
-                f"{second!r}; give one of them another name"
-            )
+            return
+        made_of = zip((known.factory, known.published, known.weights), (factory, published, weights), strict=True)
+        for first, second in made_of:
+            if first != second:
+                raise RegistrationError(
+                    f"{self.provider} registers the {KIND_WORDS[kind]} {name!r} twice, with {first!r} and with "
+                    f"{second!r}; give one of them another name"
+                )

@@ -15,6 +15,8 @@ from ganzoo import hookspecs, testing
 from ganzoo.registry import Registry
 
 PAGE = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+# How the page writes some parameters.
+PLACES = {'"package:folder"': "location", '"package:path.safetensors"': "weights"}
 BLOCK = re.compile(r"([^\n]*)\n\n```(sh|python)\n(.*?)```", re.DOTALL)
 
 
@@ -95,7 +97,7 @@ def test_every_hook_and_method_and_switch_is_named():
         if f"`registry.{name}(" in PAGE:
             (shown,) = re.findall(rf"`registry\.{name}\((.*?)\)`", PAGE)
             expected = [each for each in inspect.signature(method).parameters if each != "self"]
-            written = [re.sub(r'"package:folder"', "location", each.strip(" =")) for each in shown.split(",")]
+            written = [PLACES.get(each.strip(" ="), each.strip(" =")) for each in shown.split(",")]
             assert written == expected
         else:
             assert f"`.{name}`" in PAGE or f"`registry.{name}`" in PAGE
@@ -104,7 +106,7 @@ def test_every_hook_and_method_and_switch_is_named():
 
 
 def test_every_check_is_in_the_tables():
-    for functions in (testing.OF_ARCHITECTURES, testing.OF_LOSSES):
+    for functions in (testing.OF_ARCHITECTURES, testing.OF_LOSSES, testing.OF_JUDGES):
         for function in functions:
             assert re.search(rf"^\| [\w ,]*\b{function.__name__.replace('_', ' ')}\b[\w ,]* \|", PAGE, re.MULTILINE)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from ganzoo.errors import PluginError, RegistrationError
@@ -55,12 +57,16 @@ def test_every_kind_has_a_method_that_registers_it():
     for kind in KINDS:
         if kind == "pretrained":
             registry.pretrained("it", "package:folder", summary="s", architecture="dcgan", data="MNIST")
+        elif kind == "judge":
+            registry.judge("it", Made, "package:judges/it.safetensors", summary="s", data="mnist")
         else:
             getattr(registry, kind)("it", Made, summary="s")
     assert [(entry.kind, entry.name, entry.provider) for entry in registry.entries] == [
         (kind, "it", PROVIDER) for kind in KINDS
     ]
     assert registry.get("pretrained", "it").info == {"architecture": "dcgan", "data": "MNIST"}
+    assert registry.get("judge", "it").info == {"data": "mnist"}
+    assert registry.get("judge", "it").weights == "package:judges/it.safetensors"
 
 
 def test_hyphen_and_underscore_are_the_same_and_the_spelling_is_kept():
@@ -106,6 +112,21 @@ def test_bad_factories_are_refused(factory):
 def test_bad_locations_are_refused(location):
     with pytest.raises(RegistrationError, match="give 'package:folder'"):
         Registry(PROVIDER).pretrained("it", location, summary="s", architecture="a", data="d")
+
+
+@pytest.mark.parametrize("weights", ["it.safetensors", "package:it.pt", "package:", Path("it.safetensors"), None])
+def test_bad_weights_of_judges_are_refused(weights):
+    with pytest.raises(RegistrationError, match=r"give 'package:path\.safetensors'"):
+        Registry(PROVIDER).judge("it", Made, weights, summary="s")
+
+
+def test_other_weights_under_one_name_are_refused_and_change_nothing():
+    registry = Registry(PROVIDER)
+    for _ in range(2):
+        registry.judge("it", Made, "package:first.safetensors", summary="s")
+    with pytest.raises(RegistrationError, match=r"'it' twice, with 'package:first.*' and with 'package:second.*'"):
+        registry.judge("it", Made, "package:second.safetensors", summary="s")
+    assert [entry.weights for entry in registry.entries] == ["package:first.safetensors"]
 
 
 COMMIT, DIGESTS = "0" * 40, {"config.json": "a" * 64, "generator.safetensors": "b" * 64}

@@ -15,7 +15,7 @@ from ganzoo.errors import InputError
     "--features",
     multiple=True,
     metavar="NAME",
-    help="What looks at pictures, such as judge-mnist; may be repeated.  [default: both judges of the data]",
+    help="What looks at pictures, such as judge-mnist; may be repeated.  [default: the data's judges]",
 )
 @click.option("--samples", type=click.IntRange(1), help="How many to draw.  [default: 10000 pictures, 2500 points]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The samples' seed.")
@@ -45,7 +45,7 @@ def evaluate(
     """
     from ganzoo import files, saving, zoo
     from ganzoo.config import LARGEST_CONFIG
-    from ganzoo.metrics import evaluate as measure
+    from ganzoo.metrics.evaluation import evaluate as measure
     from ganzoo.sources import parse_source
 
     if record and parse_source(model).kind != "folder":

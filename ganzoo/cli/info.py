@@ -1,6 +1,7 @@
 """`ganzoo info`: what is known about a model, an architecture or a loss."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from ganzoo.registry import Entry
     from ganzoo.sources import ModelFiles
 
-DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "callback")
+DESCRIBED: tuple[Kind, ...] = ("pretrained", "architecture", "loss", "dataset", "judge", "callback")
 
 
 @click.command(short_help="Show all about a model, an architecture or a loss.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(name: str, as_json: bool) -> None:
-    """Show what NAME is: a pretrained model, an architecture, a loss, a data set or a callback.
+    """Show what NAME is: a pretrained model, an architecture, a loss, a data set, a judge or a callback.
 
     A model may also be on the Hugging Face Hub, hf-hub:ORG/NAME, or in a folder, local-dir:PATH.
     """
@@ -53,6 +54,10 @@ def describe(name: str) -> dict[str, Any]:
             facts["paper"] = entry.paper
         if kind == "pretrained":
             return describe_model(name, facts)
+        if kind == "judge":
+            from ganzoo.metrics.judge import describe_judge
+
+            return facts | asdict(describe_judge(entry))
         return facts | ({"settings": settings_of(entry)} if kind in ("architecture", "loss") else {})
     known = [entry for kind in DESCRIBED for entry in plugins.entries(kind)]
     raise plugins.unknown_name(f"nothing is named {name!r}", name, known, "ganzoo list")

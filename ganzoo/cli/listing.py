@@ -17,7 +17,7 @@ TITLES: dict[Kind, str] = {
     "pretrained": "Pretrained models",
     "dataset": "Data sets",
     "augmentation": "Augmentations",
-    "metric": "Metrics",
+    "judge": "Judges",
     "callback": "Callbacks",
 }
 
@@ -32,7 +32,8 @@ def list_entries(pattern: str, kind: Kind | None, as_json: bool) -> None:
     PATTERN is a glob for names, such as "dc*" or "my_plugin/*".
 
     With --json, prints an array of objects with the keys kind, name, full_name, summary, paper, distribution, version,
-    namespace (null for ganzoo's own) and info (an object; a pretrained model's has architecture and data).
+    namespace (null for ganzoo's own) and info (an object; a pretrained model's has architecture and data, and a
+    judge's has data).
     """
     kinds = KINDS if kind is None else (kind,)
     found = [entry for each in kinds for entry in plugins.entries(each, pattern)]

@@ -1,5 +1,6 @@
 """`ganzoo sample`: pictures from a trained generator."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,18 @@ if TYPE_CHECKING:
     from ganzoo.gan import GAN
     from ganzoo.inference import Precision
 
+# Names of classes that any file system takes as a folder's.
+FOLDER = re.compile(r"\w(?:[\w .+-]{0,62}\w)?")
+
 
 @click.command(short_help="Draw samples of a model as one picture, or one file each.")
 @click.argument("model")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write one PNG with all samples.")
-@click.option("--each", type=click.Path(file_okay=False, path_type=Path), help="Write one PNG a sample in this folder.")
+@click.option(
+    "--each",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write one PNG a sample in this folder, of a model with labels in a folder for each class.",
+)
 @click.option("-n", "--number", type=click.IntRange(1), help="How many samples.  [default: 64, or 10000 points]")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone."
@@ -110,20 +118,37 @@ def write_each(
 ) -> None:
     """Write one PNG a sample, in bounded memory, named by the sample's number.
 
+    Samples of classes go into folders by class, as `open_pictures` and torchvision's `ImageFolder` read them.
+
     Raises:
         InputError: The samples are no pictures.
         OutputError: The folder cannot be written.
     """
+    import torch
     from tqdm import tqdm
 
     from ganzoo.data.render import picture, save_png
 
-    digits = len(str(count - 1))
+    digits, classes = len(str(count - 1)), class_folders(gan)
+    if labels is None and classes:
+        labels = torch.arange(count) % len(classes)  # as the model does without labels
     with tqdm(total=count, unit=" samples", disable=None) as bar:
         index = 0
         chunks = gan.iter_samples(count, seed=seed, labels=labels, truncation=truncation, precision=precision)
         for chunk in chunks:
             for each in chunk:
-                save_png(picture(each), folder / f"{index:0{digits}d}.png")
+                place = folder if labels is None else folder / classes[int(labels[index])]
+                save_png(picture(each), place / f"{index:0{digits}d}.png")
                 index += 1
             bar.update(len(chunk))
+
+
+def class_folders(gan: "GAN") -> list[str]:
+    """Return a folder for each class, named as the class; numbered where names are not fit for folders, or missing."""
+    from ganzoo.data.layout import SPLITS
+
+    classes, names = gan.condition.num_classes, list(gan.config.sampling.class_names)
+    are_folders = all(FOLDER.fullmatch(name) for name in names) and len(set(names) & set(SPLITS)) < 2
+    if are_folders and len({name.casefold() for name in names}) == classes:
+        return names
+    return [f"{number:0{len(str(classes - 1))}d}" for number in range(classes)]

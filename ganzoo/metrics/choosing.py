@@ -9,6 +9,7 @@ from ganzoo.metrics.names import KINDS
 from ganzoo.metrics.points import MIXTURES
 from ganzoo.metrics.report import Measurement, Report
 from ganzoo.models.condition import Condition
+from ganzoo.registry import normalise
 
 TEXT = re.compile(r"\s*([^\[\]]+?)\s*(?:\[([^\[\]]+)\]\s*)?")
 
@@ -49,9 +50,10 @@ class Choice:
         Raises:
             InputError: It is not there.
         """
+        wanted = normalise(self.features.rpartition("/")[2])  # numbers are named after a judge's short name
         for measurement in report.measurements:
-            features = measurement.protocol.features
-            if _key(measurement.name.partition("[")[0]) == self.key and features.startswith(self.features):
+            features = normalise(measurement.protocol.features)
+            if _key(measurement.name.partition("[")[0]) == self.key and features.startswith(wanted):
                 return measurement
         named = ", ".join(measurement.name for measurement in report.measurements)
         raise InputError(f"the report has no {KINDS[self.key].title!r}; it has {named}")

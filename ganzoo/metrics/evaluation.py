@@ -46,7 +46,7 @@ def evaluate(
         data: What `open_data` takes, or what `open_reference` returned, for several evaluations. Its test split is the
             reference; its training split, if there is one, gives the floor and the training pictures of memorisation.
         metrics: For pictures: of `frechet`, `kid`, `precision-recall`, `classes` and `memorisation`; None for all.
-        features: For pictures: names of judges such as `"judge-mnist"`, or `"inception-v3-compat"`; None for both
+        features: For pictures: names of judges such as `"judge-mnist"`, or `"inception-v3-compat"`; None for the
             judges of the data, known by its name.
         samples: How many to draw; by default 10,000 pictures or 2,500 points.
         seed: The samples' seed.

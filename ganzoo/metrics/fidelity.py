@@ -39,14 +39,15 @@ def compare(generated: Tensor, real: Tensor, metrics: Collection[str] = tuple(_R
     """Compare two sets of features.
 
     Args:
-        generated: (N, D) float32, with N above D.
-        real: (M, D) float32, with M above D.
+        generated: (N, D) float32, with N above D for `frechet`.
+        real: (M, D) float32, with M above D for `frechet`.
         metrics: Of `frechet`, `kid` and `precision-recall`.
 
     Returns:
         By name: `frechet`, at least 0 but for rounding; `kid`, which may be negative, and `kid_deviation`, the mean and
-        standard deviation over 100 subsets of 1000; `precision`, the share of generated rows near a real one, and
-        `recall`, the share of real rows near a generated one, in [0, 1].
+        standard deviation over 100 subsets of `kid_subset_size`, which is 1000, or all rows of the smaller side;
+        `precision`, the share of generated rows near a real one, and `recall`, the share of real rows near a generated
+        one, in [0, 1].
 
     Raises:
         InputError: There are too few rows.
@@ -56,12 +57,14 @@ def compare(generated: Tensor, real: Tensor, metrics: Collection[str] = tuple(_R
     if not any(wanted.values()):
         return {}
     fewest, dimension = min(len(generated), len(real)), real.shape[1]
-    needed = max(dimension + 1, KID_SUBSET_SIZE if wanted["kid"] else 0)
+    needed = dimension + 1 if wanted["fid"] else NEIGHBOURS + 1
     if fewest < needed:
+        names = " and ".join(name for name, option in _REQUESTS.items() if wanted[option])
         raise InputError(
-            f"{len(generated)} samples against {len(real)} real ones are too few for {dimension} features and KID's "
-            f"subsets; use at least {needed} of each"
+            f"{len(generated)} samples against {len(real)} real ones are too few for {names} on {dimension} features; "
+            f"use at least {needed} of each"
         )
+    subset_size = min(KID_SUBSET_SIZE, fewest)
     answers = _torch_fidelity(
         input1=_Rows(generated),
         input2=_Rows(real),
@@ -72,12 +75,13 @@ def compare(generated: Tensor, real: Tensor, metrics: Collection[str] = tuple(_R
         save_cpu_ram=True,
         batch_size=len(real),
         kid_subsets=KID_SUBSETS,
-        kid_subset_size=KID_SUBSET_SIZE,
+        kid_subset_size=subset_size,
         prc_neighborhood=NEIGHBOURS,
         prc_batch_size=_ROWS,
         **wanted,
     )
-    return {name: float(answers[key]) for name, key in _ANSWERS.items() if key in answers}
+    found = {name: float(answers[key]) for name, key in _ANSWERS.items() if key in answers}
+    return found | ({"kid_subset_size": float(subset_size)} if wanted["kid"] else {})
 
 
 def fidelity_version() -> str:

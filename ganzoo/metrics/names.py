@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ganzoo.metrics.fidelity import KID_SUBSET_SIZE, KID_SUBSETS, NEIGHBOURS
+from ganzoo.metrics.fidelity import KID_SUBSETS, NEIGHBOURS
 from ganzoo.metrics.report import Better, Measurement, Protocol
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of number: its title, which way is better, and what is to be known of it."""
+    """One kind of number: its title, which way is better, and what is to be known of it, with other numbers by name."""
 
     title: str
     better: Better
@@ -18,7 +18,7 @@ class Kind:
 
 KINDS = {
     "frechet": Kind("FCD", "lower", "Fréchet distance of classifier features"),
-    "kid": Kind("KID", "lower", f"mean of {KID_SUBSETS} subsets of {KID_SUBSET_SIZE}"),
+    "kid": Kind("KID", "lower", f"mean of {KID_SUBSETS} subsets of {{kid_subset_size:.0f}}"),
     "precision": Kind("precision", "higher", f"k={NEIGHBOURS}"),
     "recall": Kind("recall", "higher", f"k={NEIGHBOURS}"),
     "class_divergence": Kind("class KL", "lower", "predicted classes to uniform, nats; floor: test split"),
@@ -47,7 +47,7 @@ def name_measurements(
     """Put a model's numbers beside the floor's and the ceiling's.
 
     Args:
-        values: The model's numbers, under keys of `KINDS`; `kid_deviation` goes with `kid`.
+        values: The model's numbers, under keys of `KINDS`; `kid_deviation` and `kid_subset_size` go with `kid`.
         floor: Real data's; may lack some.
         ceiling: An untrained generator's, or None.
         protocol: How all were measured.
@@ -66,7 +66,7 @@ def name_measurements(
                 ceiling=None if ceiling is None else ceiling.get(key),
                 deviation=values.get(f"{key}_deviation"),
                 better=kind.better,
-                detail=kind.detail,
+                detail=kind.detail.format_map(values),
                 protocol=protocol,
             )
         )

@@ -1,4 +1,4 @@
-"""The judges' two architectures: small classifiers of 28x28 grey pictures whose penultimate layer gives the features.
+"""The bundled judges' two architectures: small classifiers of 28x28 grey pictures, features from the last hidden layer.
 
 They differ on purpose (strided plain stack, pooled residual blocks), so that what both say of a model is said of the
 model and not of one network's taste.

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from ganzoo.errors import UnknownNameError, did_you_mean
 from ganzoo.metrics.networks import Judge, plain, residual
 
-NETWORKS: dict[str, Callable[[], Judge]] = {"plain": plain, "residual": residual}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One judge's training.
 
     Attributes:
-        network: A key of `NETWORKS`.
+        network: Makes the network.
         data: What the data is called.
         license: The licence of the data, and so of the weights.
         seed: Seeds the weights, the order and the augmentation.
@@ -29,7 +27,7 @@ class Recipe:
         expected_accuracy: On the test split; a judge below it is not written.
     """
 
-    network: str
+    network: Callable[[], Judge]
     data: str
     license: str
     seed: int
@@ -45,13 +43,13 @@ class Recipe:
 
 RECIPES = {
     "judge-mnist": Recipe(
-        network="plain", data="MNIST", license="CC-BY-SA-3.0", seed=1, epochs=6, expected_accuracy=0.993
+        network=plain, data="MNIST", license="CC-BY-SA-3.0", seed=1, epochs=6, expected_accuracy=0.993
     ),
     "judge-mnist-b": Recipe(
-        network="residual", data="MNIST", license="CC-BY-SA-3.0", seed=2, epochs=6, expected_accuracy=0.993
+        network=residual, data="MNIST", license="CC-BY-SA-3.0", seed=2, epochs=6, expected_accuracy=0.993
     ),
     "judge-fashion": Recipe(
-        network="plain",
+        network=plain,
         data="Fashion-MNIST",
         license="MIT",
         seed=3,
@@ -61,7 +59,7 @@ RECIPES = {
         expected_accuracy=0.92,
     ),
     "judge-fashion-b": Recipe(
-        network="residual",
+        network=residual,
         data="Fashion-MNIST",
         license="MIT",
         seed=4,
@@ -74,13 +72,13 @@ RECIPES = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """Return the recipe of a judge.
+    """Return the recipe of a bundled judge.
 
     Raises:
-        UnknownNameError: No judge has this name.
+        UnknownNameError: No bundled judge has this name.
     """
     if name not in RECIPES:
         raise UnknownNameError(
-            f"no judge is named {name!r}{did_you_mean(name, RECIPES)}; there are {', '.join(RECIPES)}"
+            f"no bundled judge is named {name!r}{did_you_mean(name, RECIPES)}; there are {', '.join(RECIPES)}"
         )
     return RECIPES[name]

@@ -1,9 +1,8 @@
-"""Train a judge: `python -m ganzoo.metrics.train_judge NAME --data FOLDER --out FILE`.
+"""Train a bundled judge: `python -m ganzoo.metrics.train_judge NAME --data FOLDER --out FILE`.
 
 A few minutes on one processor core, and the same weights again on the same kind of processor.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,12 +12,12 @@ import click
 import torch
 from torch import Tensor, nn
 
-from ganzoo import files, weights
 from ganzoo.data.loading import open_data
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, GanzooError
-from ganzoo.metrics.networks import CLASSES, SIZE, Judge
-from ganzoo.metrics.recipes import NETWORKS, RECIPES, Recipe, find_recipe
+from ganzoo.metrics.judge import Description, save_judge
+from ganzoo.metrics.networks import CLASSES, FEATURES, SIZE, Judge
+from ganzoo.metrics.recipes import RECIPES, Recipe, find_recipe
 from ganzoo.randomness import generator, hash_seed
 
 EVALUATION_BATCH = 500
@@ -35,7 +34,7 @@ def train(recipe: Recipe, data: Table) -> Judge:
         The judge, in eval mode, its weights rounded to what float16 can hold.
     """
     torch.manual_seed(hash_seed(recipe.seed, "weights"))
-    judge = NETWORKS[recipe.network]().to(memory_format=torch.channels_last)
+    judge = recipe.network().to(memory_format=torch.channels_last)
     steps = recipe.epochs * (len(data) // recipe.batch_size)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
@@ -112,30 +111,27 @@ def _batches(recipe: Recipe, data: Table, epoch: int) -> Iterator[tuple[Tensor, 
         yield (flipped(pictures, rng) if recipe.flip else pictures), data.labels[index]
 
 
-def save(name: str, judge: Judge, measured: float, path: Path) -> None:
-    """Write a judge's weights as float16, and what is known of it beside them, as JSON.
+def describe(recipe: Recipe, judge: Judge, test: Table) -> Description:
+    """Return what is known of a judge.
 
     Args:
-        name: The judge's name.
-        judge: The judge.
-        measured: Its accuracy on the test split, with the weights as saved.
-        path: The safetensors file; the JSON file has its name and the suffix .json.
-
-    Raises:
-        OutputError: A file cannot be written.
+        recipe: How it was trained.
+        judge: The judge, with the weights as they will be saved.
+        test: The labelled pictures that it was not trained on.
     """
-    recipe = asdict(find_recipe(name))
-    digest = weights.save_tensors(path, judge.state_dict(), torch.float16)
-    described = {
-        "name": name,
-        "network": recipe.pop("network"),
-        "sha256": digest,
-        "accuracy": round(measured, 4),
-        "data": recipe.pop("data"),
-        "license": recipe.pop("license"),
-        "recipe": recipe,
-    }
-    files.write_text(path.with_suffix(".json"), json.dumps(described, indent=2) + "\n")
+    if test.labels is None:
+        raise DataError(f"{test.name} has no labels; a judge is measured on labelled pictures")
+    settings = asdict(recipe)
+    return Description(
+        input_shape=(1, SIZE, SIZE),
+        features=FEATURES,
+        class_names=test.class_names,
+        accuracy=round(accuracy(judge, test), 4),
+        guessing=round(int(test.labels.bincount().max()) / len(test), 4),
+        data=settings.pop("data"),
+        license=settings.pop("license"),
+        recipe=settings | {"network": recipe.network.__name__},
+    )
 
 
 @click.command()
@@ -154,13 +150,14 @@ def main(name: str, data: str, out: Path) -> None:
                     f"{data!r} is no {recipe.data}; a judge takes labelled grey pictures of 28x28, in 10 classes"
                 )
         judge = train(recipe, table)
-        measured = accuracy(judge, test)
-        if measured < recipe.expected_accuracy:
-            raise DataError(f"{name} reached {measured:.2%}, below {recipe.expected_accuracy:.2%}; nothing was written")
-        save(name, judge, measured, out)
+        described = describe(recipe, judge, test)
+        if described.accuracy < recipe.expected_accuracy:
+            reached = f"{name} reached {described.accuracy:.2%}, below {recipe.expected_accuracy:.2%}"
+            raise DataError(f"{reached}; nothing was written")
+        save_judge(out, judge, described)
     except GanzooError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{name}: {measured:.2%} on the test split, {out.stat().st_size} bytes at {out}")
+    click.echo(f"{name}: {described.accuracy:.2%} on the test split, {out.stat().st_size} bytes at {out}")
 
 
 if __name__ == "__main__":

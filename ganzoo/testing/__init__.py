@@ -1,4 +1,4 @@
-"""The conformance kit: whether an architecture, a loss or a whole plugin keeps the contracts that ganzoo builds on.
+"""The conformance kit: whether an architecture, loss, judge or whole plugin keeps the contracts that ganzoo builds on.
 
 In a plugin's tests, one line does::
 
@@ -24,8 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.errors import ConformanceError
-from ganzoo.testing import architectures, networks, terms, training
-from ganzoo.testing import losses as of_terms
+from ganzoo.testing import architectures, judges, losses, networks, terms, training
 from ganzoo.testing.cases import SAMPLE_SHAPES, Subject
 from ganzoo.testing.checks import Check, make_checks, run_all
 from ganzoo.testing.plugin import of_plugin, settings_for
@@ -36,8 +35,10 @@ __all__ = [
     "ConformanceError",
     "architecture_checks",
     "check_architecture",
+    "check_judge",
     "check_loss",
     "check_plugin",
+    "judge_checks",
     "loss_checks",
     "plugin_checks",
 ]
@@ -58,7 +59,8 @@ OF_ARCHITECTURES = (
     architectures.bfloat16,
     training.training,
 )
-OF_LOSSES = (of_terms.declaration, of_terms.text, of_terms.repeatability, terms.contract, of_terms.training)
+OF_LOSSES = (losses.declaration, losses.text, losses.repeatability, terms.contract, losses.training)
+OF_JUDGES = (judges.description, judges.sizes, judges.single_pictures)
 
 
 def architecture_checks(
@@ -99,7 +101,7 @@ def loss_checks(name: str, **arguments: float | str) -> list[Check]:
     Raises:
         UnknownNameError: No term has this name.
     """
-    subject = of_terms.LossSubject(name, arguments)
+    subject = losses.LossSubject(name, arguments)
     return make_checks(subject.entry.full_name, subject, OF_LOSSES)
 
 
@@ -111,6 +113,29 @@ def check_loss(name: str, **arguments: float | str) -> None:
         ConformanceError: It breaks its contract.
     """
     run_all(loss_checks(name, **arguments))
+
+
+def judge_checks(name: str) -> list[Check]:
+    """Return the single checks of a judge.
+
+    Args:
+        name: Its name, such as `"openmoji/judge-openmoji"`.
+
+    Raises:
+        UnknownNameError: No judge has this name.
+    """
+    subject = judges.JudgeSubject(name)
+    return make_checks(subject.entry.full_name, subject, OF_JUDGES)
+
+
+def check_judge(name: str) -> None:
+    """Check a judge; the argument is as for `judge_checks`.
+
+    Raises:
+        UnknownNameError: No judge has this name.
+        ConformanceError: It breaks its contract.
+    """
+    run_all(judge_checks(name))
 
 
 def plugin_checks(
@@ -135,7 +160,9 @@ def plugin_checks(
             own = settings_for(entry, settings)
             checks += architecture_checks(entry.full_name, sample_shapes=sample_shapes, **own)
         elif entry.kind == "loss":
-            checks += loss_checks(entry.full_name, **(losses or {}).get(entry.name, {}))
+            checks += loss_checks(entry.full_name)
+        elif entry.kind == "judge":
+            checks += judge_checks(entry.full_name)
     return checks
 
 

@@ -48,7 +48,7 @@ def of_plugin(distribution: str, settings: Mapping[str, Any]) -> tuple[list[Chec
     for entry in entries:
         if entry.kind == "pretrained":
             checks += make_checks(entry.full_name, entry, [pretrained_model if entry.factory else published_model])
-        elif entry.kind not in ("architecture", "loss"):
+        elif entry.kind not in ("architecture", "loss", "judge"):
             checks += make_checks(entry.full_name, entry, [factory])
     return checks, entries
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from ganzoo import zoo
 from ganzoo.cli.evaluate import evaluate
 from ganzoo.errors import UnknownNameError
-from ganzoo.metrics import Report
+from ganzoo.metrics.report import Report
 
 
 @pytest.fixture(scope="module")

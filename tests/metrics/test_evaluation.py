@@ -8,10 +8,11 @@ from torch import nn
 from ganzoo import zoo
 from ganzoo.data.table import Table
 from ganzoo.data.toy import ring
-from ganzoo.errors import DataError, InputError, SourceError, UnknownNameError
+from ganzoo.errors import DataError, InputError, MissingExtraError, SourceError, UnknownNameError
 from ganzoo.gan import GAN
-from ganzoo.metrics import MissingExtraError, evaluate, fidelity
+from ganzoo.metrics import fidelity
 from ganzoo.metrics.drawing import draw
+from ganzoo.metrics.evaluation import evaluate
 from ganzoo.metrics.features import BATCH_SIZE
 from ganzoo.metrics.reference import open_reference, split_parts
 from ganzoo.models.condition import Condition

@@ -33,7 +33,13 @@ def test_kid_of_a_linear_shift_is_the_closed_form():
     # E[k] with k = (x.y / d + 1)^3 on constant rows: the unbiased squared distance of two point masses.
     first, second = torch.zeros(1000, 2), torch.ones(1000, 2)
     found = compare(first, second, ["kid"])
-    assert found == {"kid": pytest.approx(1 + 8 - 2), "kid_deviation": pytest.approx(0)}
+    assert found == {"kid": pytest.approx(1 + 8 - 2), "kid_deviation": pytest.approx(0), "kid_subset_size": 1000}
+
+
+def test_kid_of_few_rows_takes_subsets_of_all_on_the_smaller_side():
+    first, second = torch.zeros(31, 128), torch.ones(200, 128)
+    found = compare(first, second, ["kid"])
+    assert found == {"kid": pytest.approx(1 + 8 - 2), "kid_deviation": pytest.approx(0), "kid_subset_size": 31}
 
 
 def test_precision_is_of_the_generated_and_recall_of_the_real():
@@ -46,8 +52,8 @@ def test_precision_is_of_the_generated_and_recall_of_the_real():
 def test_too_few_samples_are_refused():
     with pytest.raises(InputError, match=r"100 samples against 300 real ones are too few .* at least 129 of each"):
         compare(torch.zeros(100, 128), torch.zeros(300, 128), ["frechet"])
-    with pytest.raises(InputError, match=r"at least 1000 of each"):
-        compare(torch.zeros(300, 128), torch.zeros(300, 128))
+    with pytest.raises(InputError, match=r"for kid and precision-recall on 128 features; use at least 4 of each"):
+        compare(torch.zeros(3, 128), torch.zeros(300, 128), ["kid", "precision-recall"])
 
 
 def test_without_torch_fidelity_the_error_says_what_to_install(monkeypatch):

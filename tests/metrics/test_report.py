@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from ganzoo.errors import ConfigError
-from ganzoo.metrics import Measurement, Protocol, Report
+from ganzoo.metrics.report import Measurement, Protocol, Report
 
 PROTOCOL = Protocol(
     samples=10_000,

@@ -6,8 +6,10 @@ import torch
 from click.testing import CliRunner
 
 from ganzoo.data.table import Table
+from ganzoo.files import sha256
 from ganzoo.metrics import recipes
-from ganzoo.metrics.train_judge import flipped, main, save, shifted, train
+from ganzoo.metrics.judge import save_judge
+from ganzoo.metrics.train_judge import accuracy, describe, flipped, main, shifted, train
 from ganzoo.randomness import generator
 
 SHORT = replace(recipes.RECIPES["judge-fashion"], epochs=1)
@@ -34,10 +36,14 @@ def test_training_is_the_same_again_and_is_saved_with_its_description(digits, tm
     data = Table(digits.samples[:384], digits.labels[:384], digits.class_names)
     judge, other = train(SHORT, data), train(SHORT, data).state_dict()
     assert all(torch.equal(tensor, other[name]) for name, tensor in judge.state_dict().items())
-    save("judge-fashion", judge, 0.51239, tmp_path / "judge.safetensors")
-    described = json.loads((tmp_path / "judge.json").read_text())
-    assert (described["name"], described["accuracy"], described["network"]) == ("judge-fashion", 0.5124, "plain")
-    assert described["recipe"]["seed"] == 3
+    described = describe(SHORT, judge, data)
+    assert described.accuracy == pytest.approx(accuracy(judge, data), abs=1e-4)
+    assert described.guessing == pytest.approx(float(data.labels.bincount().max()) / 384, abs=1e-4)
+    save_judge(tmp_path / "judge.safetensors", judge, described)
+    saved = json.loads((tmp_path / "judge.json").read_text())
+    assert (saved["input_shape"], saved["features"], saved["class_names"]) == ([1, 28, 28], 128, list("0123456789"))
+    assert (saved["recipe"]["network"], saved["recipe"]["seed"], saved["license"]) == ("plain", 3, "MIT")
+    assert saved["sha256"] == sha256(tmp_path / "judge.safetensors")
 
 
 def test_a_judge_below_its_accuracy_is_not_written(mnist_folder, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import torch
 import ganzoo
 from ganzoo.data.table import Table
 from ganzoo.errors import InputError
-from ganzoo.metrics import evaluate
+from ganzoo.metrics.evaluation import evaluate
 from ganzoo.metrics.pairs import gradient_magnitude, measure_pairs
 from ganzoo.models.condition import Condition
 

@@ -218,7 +218,7 @@ def test_what_cannot_be_evaluated_shows_before_the_first_step(tmp_path, monkeypa
         ({"best_by": "modes[judge-mnist]"}, InputError, "names features, which only numbers of pictures have"),
         ({"best_by": "modes", "data": points()}, InputError, "nothing that ganzoo measures fits such data"),
         ({"best_by": "confidence", "data": few_digits}, InputError, "cannot be told by 'confidence'; use 'FCD' or"),
-        ({"best_by": "FCD[judge]", "data": few_digits}, UnknownNameError, "no features are named 'judge'"),
+        ({"best_by": "FCD[judge]", "data": few_digits}, UnknownNameError, "no judge is named 'judge'"),
         ({"best_by": "FCD", "data": few_digits}, InputError, "no judge is known.*best_by='FID\\[inception"),
         ({"best_by": "FCD[judge-mnist]", "data": pictures}, InputError, "judge-mnist looks at uint8 pictures of shape"),
         ({"best_by": "FCD", "data": pairs, "model": "pix2pix"}, InputError, "use 'absolute error' or 'error over"),

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError
@@ -27,9 +28,28 @@ def openmoji_test() -> Table:
     return _part("openmoji-test", held_out=True)
 
 
+def grouped(part: str) -> Table:
+    """Return pictures in colour, labelled with what kind of thing they show, such as "food-drink".
+
+    Args:
+        part: `"train"` or `"test"`; of the training part, `"validation"` is about a tenth, and `"validating"` the rest.
+    """
+    rows = metadata()
+    names = tuple(sorted({row["group"] for row in rows}))
+    chosen = {"train": range(1, 10), "test": (0,), "validation": (1,), "validating": range(2, 10)}[part]
+    index = [i for i, row in enumerate(rows) if _digit(row["split_group"]) in chosen]
+    labels = torch.tensor([names.index(rows[i]["group"]) for i in index])
+    (colours,) = _arrays(index, "colours")
+    return Table(colours, labels, names, name=f"openmoji-groups-{part}", license=LICENSE)
+
+
 def is_held_out(split_group: str) -> bool:
     """Tell whether a group of variants is in the test part."""
-    return int(hashlib.sha256(split_group.encode()).hexdigest(), 16) % 10 == 0
+    return _digit(split_group) == 0
+
+
+def _digit(split_group: str) -> int:
+    return int(hashlib.sha256(split_group.encode()).hexdigest(), 16) % 10
 
 
 def metadata() -> list[dict[str, str]]:
@@ -47,12 +67,17 @@ def metadata() -> list[dict[str, str]]:
 
 def _part(name: str, *, held_out: bool) -> Table:
     rows = [i for i, row in enumerate(metadata()) if is_held_out(row["split_group"]) == held_out]
+    outlines, colours = _arrays(rows, "outlines", "colours")
+    return Table(colours, sources=outlines, name=name, license=LICENSE, source=f"openmoji/{name}")
+
+
+def _arrays(rows: list[int], *names: str) -> list[Tensor]:
+    """Return some of the pictures, uint8: of `outlines` (N, 1, 64, 64), of `colours` (N, 3, 64, 64)."""
     try:
         with (files("ganzoo_openmoji") / "openmoji-64.npz").open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
-            outlines, colours = (torch.from_numpy(arrays[key])[rows] for key in ("outlines", "colours"))
+            return [torch.from_numpy(arrays[name])[rows] for name in names]
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise DataError(
             f"openmoji-64.npz, a file of ganzoo-openmoji itself, is damaged or missing: {error}; reinstall it"
         ) from error
-    return Table(colours, sources=outlines, name=name, license=LICENSE, source=f"openmoji/{name}")

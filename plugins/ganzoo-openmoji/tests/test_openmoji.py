@@ -1,17 +1,25 @@
 """The plugin's data and model, as a user meets them."""
 
 import collections
+import importlib
+import sys
+from pathlib import Path
 
 import pytest
 import torch
-from ganzoo_openmoji.data import is_held_out, metadata
+from ganzoo_openmoji.data import grouped, is_held_out, metadata
 
 import ganzoo
+from ganzoo import plugins
 from ganzoo.data.loading import open_data
+from ganzoo.metrics.judge import describe_judge, load_judge
 from ganzoo.metrics.pairs import measure_pairs
 from ganzoo.testing import check_plugin
 from ganzoo.training.description import HOUSEKEEPING
 from ganzoo.training.recipes import read_recipe
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+train_judge = importlib.import_module("train_judge")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +67,51 @@ def test_outlines_are_dark_on_white_and_in_register(parts):
 def test_a_table_opens_again_by_its_source(parts):
     for table in parts:
         assert open_data(table.source).fingerprint() == table.fingerprint()
+
+
+def test_the_groups_label_the_same_pictures(parts):
+    train, test = grouped("train"), grouped("test")
+    assert train.class_names == test.class_names
+    assert len(train.class_names) == 10
+    for labelled, part in zip((train, test), parts, strict=True):
+        assert torch.equal(labelled.samples, part.samples)
+    groups = [row["group"] for row in metadata() if is_held_out(row["split_group"])]
+    assert [test.class_names[label] for label in test.labels] == groups
+    assert len(grouped("validating")) + len(grouped("validation")) == len(train)
+
+
+def test_the_judge_names_as_many_groups_as_it_says():
+    judge, test = load_judge("judge-openmoji"), grouped("test")
+    described = describe_judge(plugins.find("judge", "openmoji/judge-openmoji"))
+    assert described.class_names == test.class_names
+    seen = judge.observe(test.samples)
+    accuracy = float((seen.logits.argmax(1) == test.labels).double().mean())
+    assert accuracy == pytest.approx(described.accuracy, abs=0.006)  # one picture of 208
+    assert accuracy > described.guessing + 0.2
+    assert seen.features.shape == (208, 64)
+
+
+def test_emoji_are_measured_with_their_judge_without_being_asked_to(parts):
+    with torch.random.fork_rng():
+        model = ganzoo.create_model("mlp", sample_shape=(3, 64, 64))
+    report = ganzoo.evaluate(model, "openmoji-test", metrics=["frechet", "kid", "precision-recall"], samples=208)
+    assert [each.name.partition("-")[0] for each in report.measurements] == [
+        f"{title}[judge" for title in ("FCD", "KID", "precision", "recall")
+    ]
+    assert report["FCD"].floor < 0.2 * report["FCD"].value
+    assert abs(report["KID"].floor) < 0.2 * report["KID"].value
+    assert report["precision"].floor > 0.5 > report["precision"].value
+
+
+def test_the_program_that_trains_the_judge_moves_and_tints_on_white(parts):
+    pictures = parts[0].samples[:40]
+    rng = torch.Generator().manual_seed(0)
+    changed = train_judge.augmented(pictures, rng)
+    assert changed.shape == pictures.shape
+    assert 0 <= changed.min() <= changed.max() <= 255
+    corners = changed[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (corners > 254.9).float().mean() > 0.9
+    assert (changed != pictures).flatten(1).any(1).all()
 
 
 def test_a_translator_learns_from_the_pairs(parts):
