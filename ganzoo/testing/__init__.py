@@ -160,7 +160,7 @@ def plugin_checks(
             own = settings_for(entry, settings)
             checks += architecture_checks(entry.full_name, sample_shapes=sample_shapes, **own)
         elif entry.kind == "loss":
-            checks += loss_checks(entry.full_name)
+            checks += loss_checks(entry.full_name, **(losses or {}).get(entry.name, {}))
         elif entry.kind == "judge":
             checks += judge_checks(entry.full_name)
     return checks
