@@ -2,12 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 ROWS, COLUMNS = 24, 2  # of the picture: that many pictures, evenly spread over the data
 
@@ -25,9 +21,17 @@ ROWS, COLUMNS = 24, 2  # of the picture: that many pictures, evenly spread over 
     type=click.Path(dir_okay=False, path_type=Path),
     help="Draw small picture, bicubic, the model's and the real one of 24 of them into this PNG.",
 )
+@click.option("--record", "is_recorded", is_flag=True, help="Write the numbers into the card of MODEL, a local-dir.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def upscaling(
-    model: str, data: str, split: str, network: str | None, levels: int, sheet: Path | None, as_json: bool
+    model: str,
+    data: str,
+    split: str,
+    network: str | None,
+    levels: int,
+    sheet: Path | None,
+    is_recorded: bool,
+    as_json: bool,
 ) -> None:
     """Measure the pictures that MODEL makes of the small ones of DATA, beside bicubic enlargement.
 
@@ -37,19 +41,27 @@ def upscaling(
     Example: ganzoo upscaling srgan-openmoji-x2 --data downscaled,factor=2:openmoji-test
 
     With --json, prints an object with the keys pictures and factor, and bicubic and model, each an object with the keys
-    psnr, ssim and, with --network, feature_distance.
+    psnr (null where a picture is the real one to the bit), ssim and, with --network, feature_distance.
     """
     from ganzoo import zoo
+    from ganzoo.config import LARGEST_CONFIG
     from ganzoo.data.loading import open_data
     from ganzoo.data.render import save_png
-    from ganzoo_srgan.compare import compare, draw
+    from ganzoo.errors import InputError
+    from ganzoo.sources import parse_source
+    from ganzoo_srgan.compare import compare, draw, finite
+    from ganzoo_srgan.record import record
 
+    if is_recorded and parse_source(model).kind != "folder":
+        raise InputError(f"--record was given for {model!r}; it takes a folder of your own, as local-dir:PATH")
     gan, table = zoo.load(model), open_data(data, split=split)
     found = compare(gan, table, network=network, levels=levels)
     if sheet is not None:
         save_png(draw(gan, table, rows=ROWS, columns=COLUMNS), sheet)
+    if is_recorded:
+        record(zoo.locate(model).path("config.json", largest=LARGEST_CONFIG).parent, table, found, network, levels)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(finite(found), indent=2))
         return
     click.echo(f"{found['pictures']} pictures of {table.name}, {found['factor']} times larger")
     for name in ("bicubic", "model"):

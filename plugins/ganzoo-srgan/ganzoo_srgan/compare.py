@@ -1,5 +1,6 @@
 """A super-resolution model beside bicubic enlargement, on pairs of pictures."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,16 @@ def compare(gan: GAN, table: Table, *, network: str | None = None, levels: int =
         for name, parts in found.items()
     }
     return {"pictures": len(table), "factor": factor, **means}
+
+
+def finite(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what `compare` returned with None for what is not finite: the PSNR of pictures that are equal."""
+    return {
+        name: {key: value if math.isfinite(value) else None for key, value in part.items()}
+        if isinstance(part, dict)
+        else part
+        for name, part in found.items()
+    }
 
 
 def check_pairs(gan: GAN, table: Table) -> int:

@@ -94,6 +94,29 @@ def test_a_fresh_model_is_as_good_as_bicubic_enlargement(place):
     assert "5 pictures of noise-x2, 2 times larger\nbicubic: psnr" in CliRunner().invoke(cli, arguments).output
 
 
+def test_numbers_go_into_the_card_in_place_of_older_ones(place):
+    model, data = f"local-dir:{place / 'model'}", f"downscaled,factor=2:{place / 'noise.npz'}"
+    arguments = ["upscaling", model, "--data", data, "--record"]
+    for further in ((), ("--network", "judge-mnist"), ()):
+        result = CliRunner().invoke(cli, [*arguments, *further])
+        assert result.exit_code == 0, result.output
+    metrics = ganzoo.load(model).config.metrics
+    assert [each["name"] for each in metrics] == ["feature distance[judge-mnist]", "PSNR", "SSIM"]
+    found = compare(ganzoo.load(model), downscaled(table_from_arrays(noise(5, 1, 28)), 2))
+    assert metrics[1]["value"] == metrics[1]["ceiling"] == found["bicubic"]["psnr"]
+    assert f"{found['model']['ssim']:.4g}" in (place / "model" / "README.md").read_text()
+    result = CliRunner().invoke(cli, ["upscaling", "pix2pix-openmoji", "--data", data, "--record"])
+    assert result.exit_code == 2
+    assert "--record was given for 'pix2pix-openmoji'; it takes a folder of your own" in result.output
+
+
+def test_the_psnr_of_equal_pictures_is_no_number_in_json(place):
+    write_npz(table_from_arrays(torch.full((2, 1, 28, 28), 7, dtype=torch.uint8)), place / "flat.npz")
+    arguments = ["upscaling", f"local-dir:{place / 'model'}", "--data", f"downscaled,factor=2:{place / 'flat.npz'}"]
+    result = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert json.loads(result.stdout)["model"] == {"psnr": None, "ssim": 1.0}
+
+
 def test_what_does_not_fit_is_refused_in_a_sentence(place):
     gan = ganzoo.load(f"local-dir:{place / 'model'}")
     flat = table_from_arrays(noise(2, 1, 28))
