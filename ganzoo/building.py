@@ -279,12 +279,12 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def create_loss(name: str, **arguments: float) -> "Term":
+def create_loss(name: str, **arguments: "float | str") -> "Term":
     """Build a term of an objective.
 
     Args:
         name: A registered term's name, such as `"non_saturating"`.
-        arguments: Its numbers by name.
+        arguments: Its arguments by name: numbers, or a name where a term takes one.
 
     Raises:
         UnknownNameError: No term has this name.

@@ -17,7 +17,7 @@ from ganzoo.data.table import to_data
 from ganzoo.errors import InputError, given
 from ganzoo.inference import InferenceCopies, Precision, check_precision, evaluating
 from ganzoo.models.architecture import call
-from ganzoo.models.condition import Condition, condition_of
+from ganzoo.models.condition import Condition, condition_of, takes_any_size
 from ganzoo.sampling import Array, Labels
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
 CLASS_ROWS, CLASS_COLUMNS = 8, 16  # of a conditional model's grid; with more classes it is an ordinary one
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
+MOST_PIXELS = 2**22  # of a picture that is translated in its own size
 
 
 class GAN(nn.Module):
@@ -225,13 +226,15 @@ class GAN(nn.Module):
         Args:
             source: Images (N, C, H, W) or one image (C, H, W), a tensor or an array, floating point in [-1, 1], of the
                 size the model takes; or one or several pictures of any size, PIL's or paths of files, which are
-                stretched to it.
+                stretched to it. A model that takes any size (`Generator.takes_any_size`) is given each in its own,
+                up to 2^22 pixels; several at a time have one size.
             seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
                 gives the same picture each time.
             batch_size: How many to translate at a time.
 
         Returns:
-            Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image.
+            Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image. Those of images
+            of another size are as much larger or smaller.
 
         Raises:
             InputError: The model is not conditioned on images, or the source does not fit it.
@@ -246,17 +249,29 @@ class GAN(nn.Module):
         if not isinstance(source, Tensor):
             is_one = isinstance(source, str | bytes) or not isinstance(source, Sequence)
             fitted = [self._source(each) for each in ([source] if is_one else source)]  # type: ignore[union-attr]
+            if sizes := sorted({f"{each.shape[2]}x{each.shape[1]}" for each in fitted})[1:]:
+                raise InputError(
+                    f"pictures of different sizes ({sizes[0]} is one) were given to translate together, and this model "
+                    "keeps sizes; give them one at a time"
+                )
             images = torch.stack(fitted) if fitted else torch.empty(0)
             source = images[0] if is_one else images
         images = source[None] if source.dim() == 3 else source
         if not images.dim() or not len(images):
             raise InputError("there is no picture to translate; give at least one")
+        any_size = takes_any_size(self.generator)
+        self.condition.check(images, len(images), any_size=any_size)
+        if any_size and images.shape[2] * images.shape[3] > MOST_PIXELS:
+            raise InputError(
+                f"a picture of {images.shape[3]}x{images.shape[2]} pixels was given to translate; it takes up to "
+                f"{MOST_PIXELS:,} pixels, so give a part of it, or a smaller one"
+            )
         chunks = sampling.draw_chunks(
             self.generator,
             self.latent_dim,
             len(images),
             seed=seed,
-            condition=sampling.choose_condition(self.condition, len(images), None, images),
+            condition=images,
             truncation=None,
             size=size,
             copies=self._copies,
@@ -272,7 +287,7 @@ class GAN(nn.Module):
         from ganzoo.data.pictures import source_from_picture
 
         if isinstance(picture, Tensor):
-            self.condition.check(picture[None], 1)
+            self.condition.check(picture[None], 1, any_size=takes_any_size(self.generator))
             return picture.cpu()
         if not isinstance(picture, str | os.PathLike | Image.Image):
             raise InputError(
@@ -280,7 +295,8 @@ class GAN(nn.Module):
                 "paths, one or a list of them"
             )
         channels, height, width = self.condition.shape
-        return source_from_picture(picture, (channels, height, width), "stretch")[0]
+        keeps_size = takes_any_size(self.generator)
+        return source_from_picture(picture, (channels, height, width), None if keeps_size else "stretch")[0]
 
     def draw(
         self,

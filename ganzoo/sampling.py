@@ -13,7 +13,7 @@ from ganzoo import randomness
 from ganzoo.errors import InputError, given
 from ganzoo.inference import InferenceCopies, Precision, as_it_is
 from ganzoo.models.architecture import call
-from ganzoo.models.condition import Condition, condition_of
+from ganzoo.models.condition import Condition, condition_of, takes_any_size
 from ganzoo.models.noise import drawing_noise, has_noise
 
 Array = Tensor | np.ndarray[Any, Any] | Sequence[Any]  # of numbers, as torch.as_tensor takes them
@@ -165,5 +165,5 @@ def generate(generator: nn.Module, latent_dim: int, latents: Tensor | None, cond
         shape = None if latents is None else tuple(latents.shape)
         raise InputError(f"latents have shape {shape}; this model takes (N, {latent_dim})")
     n = 0 if latents is None and condition is None else len(condition if latents is None else latents)  # type: ignore[arg-type]
-    condition_of(generator).check(condition, n)
+    condition_of(generator).check(condition, n, any_size=takes_any_size(generator))
     return call(generator, latents, condition)

@@ -2,7 +2,7 @@
 
 from ganzoo import plugins
 from ganzoo.augmentations.augmentation import Augmentation
-from ganzoo.calls import NotACallError, read_call, read_expression, write_call
+from ganzoo.calls import NotACallError, NotANameError, read_call, read_expression, write_call
 from ganzoo.config import build_config
 from ganzoo.errors import ConfigError
 from ganzoo.registry import Entry
@@ -21,9 +21,11 @@ def read_augmentation(text: str) -> Augmentation | None:
     if not text.strip():
         return None
     try:
-        call = read_call(read_expression(text))
-    except (NotACallError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        part = f" contains {error.args[0]!r}, which" if isinstance(error, NotACallError) else ""
+        call = read_call(
+            read_expression(text), text, lambda name: augmentation_class(plugins.find("augmentation", name))
+        )
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        part = f" contains {error.args[0]!r}, which" if isinstance(error, NotACallError | NotANameError) else ""
         raise ConfigError(f"augment: {text[:200]!r}{part} cannot be read; {GRAMMAR}") from error
     entry = plugins.find("augmentation", call.name)
     return build_config(augmentation_class(entry), call.keywords, entry.full_name, positional=call.positional)

@@ -16,18 +16,16 @@ from ganzoo.errors import InputError
 )
 @click.option(
     "--resize",
-    type=click.Choice(["stretch", "crop", "pad", "nearest"]),
-    default="stretch",
-    show_default=True,
+    type=click.Choice(["none", "stretch", "crop", "pad", "nearest"]),
     help="How a picture of another size becomes the model's: crop keeps its middle, pad adds white, nearest "
-    "suits pixel art.",
+    "suits pixel art.  [default: stretch, or none for a model that takes any size]",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0),
     help="Draw the model's noise, the same for each picture; by default there is none.",
 )
-def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None) -> None:
+def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str | None, seed: int | None) -> None:
     """Translate PICTURES with MODEL: a name that `ganzoo list` shows, hf-hub:ORG/NAME or local-dir:PATH.
 
     Example: ganzoo translate local-dir:runs/facades/model front.png --out translated
@@ -38,6 +36,7 @@ def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, se
     from ganzoo.data.pictures import source_from_picture
     from ganzoo.data.render import picture, save_png
     from ganzoo.data.resizing import Resize
+    from ganzoo.models.condition import takes_any_size
 
     names: dict[str, Path] = {}
     for path in pictures:
@@ -51,7 +50,8 @@ def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, se
     shape = gan.condition.shape
     if gan.condition.kind != "image" or len(shape) != 3:
         raise InputError(f"{model} takes {gan.condition} as its condition, not pictures; use ganzoo sample")
-    how = next(each for each in get_args(Resize) if each == resize)
+    resize = resize or ("none" if takes_any_size(gan.generator) else "stretch")
+    how = next((each for each in get_args(Resize) if each == resize), None)
     with tqdm(total=len(names), unit=" pictures", disable=None) as bar:
         for name, path in names.items():
             source, description = source_from_picture(path, (shape[0], shape[1], shape[2]), how)

@@ -14,6 +14,7 @@ from ganzoo import files, plugins
 from ganzoo.data.arrays import Array, ValueRange, table_from_arrays, table_from_tuple
 from ganzoo.data.datasets import MapStyle, table_from_dataset
 from ganzoo.data.downloads import open_torchvision_text
+from ganzoo.data.downscaled import open_downscaled_text
 from ganzoo.data.folders import open_pictures_text, open_plain
 from ganzoo.data.idx import has_idx_files, open_idx_folder, open_idx_images
 from ganzoo.data.npz import open_npz
@@ -41,6 +42,8 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
             - the path of a .npz file; see `ganzoo.data.npz`;
             - `"pairs:PATH"`, pairs of pictures in a folder or an archive, or `"reversed-pairs:PATH"`, the same with
               sources and targets exchanged; see `open_pairs`;
+            - `"downscaled,factor=2:DATA"`, where DATA is any of these texts that gives pictures: pairs of each picture
+              and a smaller one of itself, for super-resolution; see `ganzoo.data.downscaled`;
             - `"torchvision:NAME"` with MNIST, FashionMNIST or CIFAR10, or `"torchvision:FOLDER/NAME"`;
             - any of these texts with the split in it, such as `"pairs@test:PATH"` or `"pictures@test:PATH"`, so that
               the argument has no effect;
@@ -64,6 +67,9 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
     if isinstance(data, Table):
         return data
     if isinstance(data, str):
+        pairs = open_downscaled_text(data, lambda text: open_data(text, split=split, value_range=value_range))
+        if pairs is not None:
+            return pairs
         for opener in (open_pairs_text, open_pictures_text, open_torchvision_text):
             if (table := opener(data, split)) is not None:
                 return table

@@ -182,14 +182,15 @@ def pixels(image: "Image.Image") -> Tensor:
 
 
 def source_from_picture(
-    picture: "str | os.PathLike[str] | Image.Image", shape: tuple[int, int, int], resize: Resize
+    picture: "str | os.PathLike[str] | Image.Image", shape: tuple[int, int, int], resize: Resize | None
 ) -> tuple[Tensor, str]:
     """Fit one picture of any size to a model that takes pictures of one shape.
 
     Args:
         picture: A picture, or the path of one. Transparent parts become white, unless `shape` has 4 channels.
         shape: (C, H, W) with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
-        resize: How, as `ganzoo.data.resizing.resized` does it; `"pad"` fills up with white.
+        resize: How, as `ganzoo.data.resizing.resized` does it; `"pad"` fills up with white. None leaves the picture in
+            its own size, for a model that takes any.
 
     Returns:
         The picture (C, H, W), float32 in [-1, 1], and what was done, such as `640x480 (4:3) stretched to 64x64 (1:1)`
@@ -202,7 +203,7 @@ def source_from_picture(
     channels, height, width = shape
     if channels not in _MODES or min(height, width) < 1:
         raise InputError(f"a picture cannot be given shape {shape}; (C, H, W) with 1, 3 or 4 channels can be had")
-    if resize not in get_args(Resize):
+    if resize is not None and resize not in get_args(Resize):
         raise InputError(f"resize is {resize!r}; use {', '.join(map(repr, get_args(Resize)))}")
     if isinstance(picture, str | os.PathLike):
         path = Path(picture).expanduser()
@@ -210,7 +211,7 @@ def source_from_picture(
     else:
         image = standard(picture, getattr(picture, "filename", "") or type(picture).__name__)
     image = (image if channels == 4 else on_background(image)).convert(_MODES[channels])
-    image, description = resized(image, (width, height), resize)
+    image, description = resized(image, (width, height) if resize else image.size, resize or "stretch")
     return (pixels(image).float() - HALF_BYTE) / HALF_BYTE, description
 
 

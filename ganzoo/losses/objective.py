@@ -6,14 +6,14 @@ same objective, and `str` of either gives text that reads back to an equal one.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganzoo import plugins
-from ganzoo.calls import write_call
+from ganzoo.calls import BARE_NAME, write_call
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.binary import BinaryLoss
 from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty, Term
@@ -49,13 +49,21 @@ class Objective:
         """Return the objective of one term.
 
         Raises:
-            ObjectiveError: The weight is not a finite number, or the term takes none.
+            ObjectiveError: The weight is not a finite number, or the term takes none; or a field of the term is text
+                that is no name.
         """
         if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
             raise ObjectiveError(f"a weight of {weight!r} was given to {name_of(term)}; it takes a finite number")
         if weight != 1 and isinstance(term, LabelTrick | Constraint):
             does = "sets targets" if isinstance(term, LabelTrick) else "bounds weights"
             raise ObjectiveError(f"{name_of(term)} {does} and takes no weight; leave out {weight!r} *")
+        for field in fields(term):
+            value = getattr(term, field.name)
+            if isinstance(value, str) and not BARE_NAME.fullmatch(value):
+                raise ObjectiveError(
+                    f"{name_of(term)}: {field.name} is {value[:100]!r}; it takes a name, such as judge-mnist or "
+                    "resnet18.a1_in1k"
+                )
         return cls((WeightedTerm(term, float(weight)),))
 
     def __add__(self, other: "Term | Objective") -> "Objective":

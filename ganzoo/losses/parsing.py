@@ -7,7 +7,7 @@ import ast
 from collections.abc import Mapping
 
 from ganzoo import plugins
-from ganzoo.calls import NotACallError, read_call, read_expression, read_number
+from ganzoo.calls import Argument, NotACallError, NotANameError, read_call, read_expression, read_number
 from ganzoo.config import build_config
 from ganzoo.errors import ObjectiveError
 from ganzoo.losses.objective import Objective
@@ -18,7 +18,9 @@ LONGEST_TEXT = 2000
 GRAMMAR = "it takes a sum of terms such as 'non_saturating + label_smoothing(0.9) + 2 * r1(gamma=10)'"
 
 
-def build_term(name: str, positional: tuple[float, ...] = (), keywords: Mapping[str, float] | None = None) -> Term:
+def build_term(
+    name: str, positional: tuple[Argument, ...] = (), keywords: Mapping[str, Argument] | None = None
+) -> Term:
     """Build a registered term.
 
     Args:
@@ -74,10 +76,15 @@ def parse(text: str) -> Objective:
     if len(text) > LONGEST_TEXT:
         raise ObjectiveError(f"the objective is {len(text)} characters long; it takes at most {LONGEST_TEXT}")
     try:
-        return _read_sum(read_expression(text))
+        return _read_sum(read_expression(text), text)
     except NotACallError as error:
         raise ObjectiveError(
             f"the objective {text!r} contains {error.args[0]!r}, which is not a term or a finite number; {GRAMMAR}"
+        ) from error
+    except NotANameError as error:
+        raise ObjectiveError(
+            f"the objective {text!r} contains {error.args[0]!r} where it takes a name, without quotes, such as "
+            "judge-mnist or resnet18.a1_in1k"
         ) from error
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, ObjectiveError):
@@ -85,14 +92,14 @@ def parse(text: str) -> Objective:
         raise ObjectiveError(f"cannot read the objective {text!r}; {GRAMMAR}") from error
 
 
-def _read_sum(node: ast.expr) -> Objective:
+def _read_sum(node: ast.expr, text: str) -> Objective:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _read_sum(node.left) + _read_sum(node.right)
+        return _read_sum(node.left, text) + _read_sum(node.right, text)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return Objective.of(_read_term(node.right), read_number(node.left))
-    return Objective.of(_read_term(node))
+        return Objective.of(_read_term(node.right, text), read_number(node.left))
+    return Objective.of(_read_term(node, text))
 
 
-def _read_term(node: ast.expr) -> Term:
-    call = read_call(node)
+def _read_term(node: ast.expr, text: str) -> Term:
+    call = read_call(node, text, lambda name: term_class(plugins.find("loss", name)))
     return build_term(call.name, call.positional, call.keywords)

@@ -1,8 +1,8 @@
 """The kinds of terms that an objective is the sum of.
 
-A term is a frozen dataclass whose fields are numbers, so that it can be written as text, compared and read back. Terms
-never call backward, step an optimizer or move a network, and one that draws anything takes the generator it is given,
-which is on the CPU.
+A term is a frozen dataclass whose fields are numbers, or names of something (`str`), so that it can be written as text,
+compared and read back. Terms never call backward, step an optimizer or move a network, and one that draws anything
+takes the generator it is given, which is on the CPU.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from ganzoo.calls import BARE_NAME as BARE_NAME  # what a field of type `str` can be
 
 if TYPE_CHECKING:
     from ganzoo.losses.objective import Objective
@@ -136,6 +138,9 @@ class GeneratorTerm(Term):
     Attributes:
         paired: It compares a sample with the one it should be, and so needs paired data.
         uses_features: It calls `features`, which the discriminator must then have.
+
+    A term that cannot be computed for some samples, such as ones that are no pictures, raises `ObjectiveError` from
+    `value`. Training computes it once before the first batch, so that this shows there.
     """
 
     paired: ClassVar[bool] = False

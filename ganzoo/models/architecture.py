@@ -48,11 +48,15 @@ class Generator(nn.Module):
         latent_dim: The length of a latent; 0 for a generator that is given None.
         sample_shape: The shape of one sample.
         condition: What `forward` expects as its second argument.
+        takes_any_size: Of a generator conditioned on images: that it is fully convolutional, and makes of images
+            (N, C, h, w) of any size samples whose sides are to h and w as those of `sample_shape` are to those of the
+            condition. It is trained on the one size; translating takes every other one too.
     """
 
     latent_dim: int
     sample_shape: tuple[int, ...]
     condition: Condition = Condition()
+    takes_any_size: bool = False
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map latents (N, latent_dim) and conditions to samples (N, *sample_shape) in [-1, 1]."""

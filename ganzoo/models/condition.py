@@ -56,12 +56,13 @@ class Condition:
             "image": f"an image of {size}",
         }[self.kind]
 
-    def check(self, condition: Tensor | None, n: int) -> None:
+    def check(self, condition: Tensor | None, n: int, *, any_size: bool = False) -> None:
         """Refuse a condition that the network cannot take.
 
         Args:
             condition: What a caller gave, or None.
             n: The number of samples it is for.
+            any_size: Whether the network takes images of other heights and widths too.
 
         Raises:
             InputError: The condition is missing, not declared, or of the wrong kind, shape, dtype or range.
@@ -75,6 +76,8 @@ class Condition:
             argument = {"label": "labels", "vector": "condition", "image": "the images"}[self.kind]
             raise InputError(f"this model needs {self} for each sample; pass {argument}")
         expected = (n, *self.shape)
+        if any_size and self.kind == "image" and condition.dim() == 4 and 0 not in condition.shape[2:]:
+            expected = (n, self.shape[0], *condition.shape[2:])
         fitting = condition.dtype == torch.int64 if self.kind == "label" else condition.is_floating_point()
         if tuple(condition.shape) != expected or not fitting:
             verb = "have" if self.kind == "label" else "has"
@@ -100,6 +103,11 @@ def condition_of(network: nn.Module) -> Condition:
     """Return what a network declares to be conditioned on; nothing for a plain module."""
     declared = getattr(network, "condition", None)
     return declared if isinstance(declared, Condition) else Condition()
+
+
+def takes_any_size(network: nn.Module) -> bool:
+    """Tell whether a generator makes samples of images of any size; see `ganzoo.models.architecture.Generator`."""
+    return getattr(network, "takes_any_size", False) is True and condition_of(network).kind == "image"
 
 
 def as_rows(condition: Tensor, declared: Condition, dtype: torch.dtype) -> Tensor:

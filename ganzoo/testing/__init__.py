@@ -20,7 +20,7 @@ Each failure is a `ConformanceError`, one sentence that says what was found and 
 processor, need no data and no network, and know nothing of pytest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganzoo.errors import ConformanceError
@@ -46,6 +46,7 @@ __all__ = [
 OF_ARCHITECTURES = (
     networks.declarations,
     networks.shapes,
+    networks.any_size,
     networks.gradients,
     networks.features,
     networks.single_samples,
@@ -90,12 +91,12 @@ def check_architecture(name: str, *, sample_shapes: Sequence[tuple[int, ...]] | 
     run_all(architecture_checks(name, sample_shapes=sample_shapes, **settings))
 
 
-def loss_checks(name: str, **arguments: float) -> list[Check]:
+def loss_checks(name: str, **arguments: float | str) -> list[Check]:
     """Return the single checks of a loss, label trick, penalty, constraint or generator term.
 
     Args:
         name: Its name, such as `"waves/smooth_hinge"`.
-        arguments: Its numbers by name.
+        arguments: Its arguments by name.
 
     Raises:
         UnknownNameError: No term has this name.
@@ -104,7 +105,7 @@ def loss_checks(name: str, **arguments: float) -> list[Check]:
     return make_checks(subject.entry.full_name, subject, OF_LOSSES)
 
 
-def check_loss(name: str, **arguments: float) -> None:
+def check_loss(name: str, **arguments: float | str) -> None:
     """Check a loss, label trick, penalty, constraint or generator term; arguments as for `loss_checks`.
 
     Raises:
@@ -138,13 +139,19 @@ def check_judge(name: str) -> None:
 
 
 def plugin_checks(
-    distribution: str, *, sample_shapes: Sequence[tuple[int, ...]] | None = None, **settings: Any
+    distribution: str,
+    *,
+    sample_shapes: Sequence[tuple[int, ...]] | None = None,
+    losses: Mapping[str, Mapping[str, float | str]] | None = None,
+    **settings: Any,
 ) -> list[Check]:
     """Return the single checks of an installed plugin: of itself, and of all that it registers.
 
     Args:
         distribution: The distribution's name, such as `"ganzoo-waves"`.
         sample_shapes: As for `architecture_checks`.
+        losses: Arguments for its terms by their short names, for those that cannot be built without, or are to be
+            checked with others than their defaults.
         settings: Settings for those of its architectures that have them, such as ones that make them small.
     """
     checks, entries = of_plugin(distribution, settings)
@@ -153,16 +160,22 @@ def plugin_checks(
             own = settings_for(entry, settings)
             checks += architecture_checks(entry.full_name, sample_shapes=sample_shapes, **own)
         elif entry.kind == "loss":
-            checks += loss_checks(entry.full_name)
+            checks += loss_checks(entry.full_name, **(losses or {}).get(entry.name, {}))
         elif entry.kind == "judge":
             checks += judge_checks(entry.full_name)
     return checks
 
 
-def check_plugin(distribution: str, *, sample_shapes: Sequence[tuple[int, ...]] | None = None, **settings: Any) -> None:
+def check_plugin(
+    distribution: str,
+    *,
+    sample_shapes: Sequence[tuple[int, ...]] | None = None,
+    losses: Mapping[str, Mapping[str, float | str]] | None = None,
+    **settings: Any,
+) -> None:
     """Check an installed plugin; arguments as for `plugin_checks`.
 
     Raises:
         ConformanceError: The plugin is absent, disabled or failed, or breaks a contract.
     """
-    run_all(plugin_checks(distribution, sample_shapes=sample_shapes, **settings))
+    run_all(plugin_checks(distribution, sample_shapes=sample_shapes, losses=losses, **settings))

@@ -33,6 +33,7 @@ SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = (
     (3, 64, 64),
 )
 CLASSES, VECTOR, SOURCE_CHANNELS = 3, 5, 2
+SMALLER = (2, 4)  # by how much images may be smaller than the samples that are made from them
 BATCH = 4
 
 
@@ -79,6 +80,16 @@ def condition_for(kind: ConditionKind, sample_shape: tuple[int, ...]) -> Conditi
         "vector": Condition.vector(VECTOR),
         "image": Condition.image((SOURCE_CHANNELS, size[0], size[1])),
     }[kind]
+
+
+def conditions_for(kind: ConditionKind, sample_shape: tuple[int, ...]) -> list[Condition]:
+    """Return the conditions of a kind that are tried; of images, also smaller ones with the channels of the samples."""
+    conditions = [condition_for(kind, sample_shape)]
+    if kind == "image" and len(sample_shape) == 3:
+        channels, height, width = sample_shape
+        sizes = [(height // k, width // k) for k in SMALLER if height % k == width % k == 0]
+        conditions += [Condition.image((channels, *size)) for size in sizes]
+    return conditions
 
 
 class Subject:
@@ -140,12 +151,13 @@ class Subject:
 
     def _tried(self, network: str, kind: ConditionKind) -> tuple[list[Case], list[str]]:
         fitting, refusals = [], []
-        for shape in self.sample_shapes:
-            case = Case(shape, condition_for(kind, shape))
+        for case in (
+            Case(shape, condition) for shape in self.sample_shapes for condition in conditions_for(kind, shape)
+        ):
             try:
                 self.build(network, case)
             except ConfigError as error:
-                refusals.append(f"{shape}: {error}")
+                refusals.append(f"{case.sample_shape}: {error}")
             except Exception as error:
                 raise ConformanceError(
                     f"building its {network} for {case} met a {type(error).__name__} ({error}); what cannot be built "

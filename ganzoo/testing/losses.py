@@ -1,6 +1,7 @@
 """What must be true of every term."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo import plugins
+from ganzoo.calls import Argument
 from ganzoo.errors import ConformanceError, ObjectiveError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import KINDS, Objective
@@ -32,12 +34,12 @@ SHAPES = ((6,), (6, 1, 2, 3))  # of logits: one a sample, and one a patch
 class LossSubject:
     """A registered term with arguments."""
 
-    def __init__(self, name: str, arguments: dict[str, float]) -> None:
+    def __init__(self, name: str, arguments: Mapping[str, Argument]) -> None:
         """Find the term; it is built when it is first needed.
 
         Args:
             name: Its name.
-            arguments: Its numbers by name.
+            arguments: Its arguments by name.
 
         Raises:
             UnknownNameError: No term has this name.
@@ -66,14 +68,17 @@ class LossSubject:
 
 
 def declaration(subject: LossSubject) -> None:
-    """A term is a frozen dataclass of numbers, of one kind; equal arguments make equal terms."""
+    """A term is a frozen dataclass of numbers and names, of one kind; equal arguments make equal terms."""
     built, found = subject.build(), term_class(subject.entry)
     parameters: Any = vars(found).get("__dataclass_params__")  # of this very class, not of one it derives from
     require(parameters is not None and parameters.frozen, f"{found.__name__} is no frozen dataclass; decorate it so")
     _ = subject.kind  # raises for none, and for several
     hints = get_type_hints(found)
-    others = [field.name for field in fields(found) if hints[field.name] not in (int, float)]
-    require(not others, f"its fields {', '.join(others)} are no numbers; objectives are text, whose arguments are")
+    others = [field.name for field in fields(found) if hints[field.name] not in (int, float, str)]
+    require(
+        not others,
+        f"its fields {', '.join(others)} are neither int, float nor str, which arguments in an objective's text are",
+    )
     require(
         built == subject.build() and hash(built) == hash(subject.build()), "two of it with the same arguments differ"
     )

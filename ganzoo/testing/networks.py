@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.errors import ConformanceError
-from ganzoo.models.architecture import Discriminator, call, call_features
-from ganzoo.models.condition import condition_of
+from ganzoo.models.architecture import Condition, Discriminator, call, call_features
+from ganzoo.models.condition import condition_of, takes_any_size
 from ganzoo.testing.cases import BATCH, Case, Subject, inputs, output
 from ganzoo.testing.checks import require
 
@@ -54,6 +54,26 @@ def shapes(subject: Subject) -> None:
                 require(bool(found.isfinite().all()), f"{what} values that are not finite")
                 if name.startswith("generator"):
                     _check_range(found, what)
+
+
+def any_size(subject: Subject) -> None:
+    """A generator that says it takes any size makes samples of other images too, as much larger or smaller."""
+    for name, case in subject.each("generator"):
+        network = subject.build(name, case).eval()
+        if not takes_any_size(network):
+            continue
+        channels, height, width = case.condition.shape
+        for h, w in ((height, width + 3), (height + 2, width), (2 * height, 3 * width)):
+            images = Case(case.sample_shape, Condition.image((channels, h, w))).conditions()
+            with torch.no_grad():
+                found = tuple(call(network, inputs(network, name, case), images).shape)
+            own, (_, full_height, full_width) = case.sample_shape[0], case.sample_shape
+            expected = (BATCH, own, h * full_height // height, w * full_width // width)
+            require(
+                found == expected,
+                f"for {case}, its {name} takes_any_size, and makes samples of shape {found} of images of {h}x{w}; "
+                f"expected {expected}",
+            )
 
 
 def _check_shape(found: Tensor, name: str, case: Case, what: str) -> None:

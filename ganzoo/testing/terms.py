@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from ganzoo.errors import ConformanceError
+from ganzoo.errors import ConformanceError, ObjectiveError
 from ganzoo.losses.term import AdversarialLoss, Constraint, GeneratorTerm, LabelTrick, Penalty, Term
 from ganzoo.models.architecture import Condition
 from ganzoo.testing.cases import Case
@@ -136,16 +136,24 @@ def constraint_of_weights(subject: LossSubject) -> None:
 
 
 def value_of_samples(subject: LossSubject) -> None:
-    """A generator term is a finite number for samples of any shape, and its gradient reaches the fakes."""
+    """A generator term is a finite number for samples that it does not refuse, and its gradient reaches the fakes."""
     term: GeneratorTerm = subject.build()
+    refusals = []
     for shape in SAMPLE_SHAPES:
         case = Case(shape, Condition())
         network = LinearDiscriminator(case).requires_grad_(False)
         real, fake, target = case.samples(seed=0), case.samples(seed=1).requires_grad_(), case.samples(seed=2)
-        value = term.value(fake, real, target if term.paired else None, None, network.features)
+        try:
+            value = term.value(fake, real, target if term.paired else None, None, network.features)
+        except ObjectiveError as error:
+            refusals.append(f"{shape}: {error}")
+            continue
         torch.autograd.backward(_scalar(value, f"its value for samples of shape {shape}"))
         require(fake.grad is not None and bool(fake.grad.any()), "no gradient passes through it to the fakes")
         _check_gradients((fake,), "its gradient at the fakes")
+    require(
+        len(refusals) < len(SAMPLE_SHAPES), f"it is refused for all samples that were tried ({'; '.join(refusals)})"
+    )
 
 
 OF_KIND: dict[type[Term], tuple[Callable[[LossSubject], None], ...]] = {

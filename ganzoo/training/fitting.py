@@ -116,13 +116,14 @@ def create_gan(
         return zoo.create_model_for(architecture, table.sample_shape, condition, **arguments)
 
 
-def check_features(gan: GAN, objective: Objective, table: Table) -> None:
-    """Try the terms that compare the discriminator's features, such as for a layer that it does not have.
+def check_terms(gan: GAN, objective: Objective, table: Table) -> None:
+    """Try the generator's terms, such as for a layer that the discriminator does not have, or for other pictures.
 
     Raises:
-        ObjectiveError: A term cannot be computed with this discriminator.
+        ObjectiveError: A term cannot be computed with this discriminator, or for these samples.
+        GanzooError: What a term needs besides cannot be had.
     """
-    terms = [term for term, _ in objective.generator_terms if term.uses_features]
+    terms = [term for term, _ in objective.generator_terms]
     if not terms:
         return
     batch = table.batch(torch.arange(2) % len(table), device=gan.device)

@@ -31,7 +31,7 @@ from ganzoo.training.checkpoints import CheckpointStore
 from ganzoo.training.description import describe_model, describe_run
 from ganzoo.training.distributed import Processes
 from ganzoo.training.ema import ExponentialMovingAverage
-from ganzoo.training.fitting import check_arguments, check_features, check_fit, fit_gan, step_for
+from ganzoo.training.fitting import check_arguments, check_fit, check_terms, fit_gan, step_for
 from ganzoo.training.freezing import freeze_lower_layers
 from ganzoo.training.interrupts import Interrupts
 from ganzoo.training.journal import Journal
@@ -128,7 +128,7 @@ class Trainer:
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image")
-        check_features(self.gan, self.objective, self.table)
+        check_terms(self.gan, self.objective, self.table)
         self.notes = dict(notes or {})
         # Process 0 alone writes.
         self.run = None if run is None or self.processes.number else RunFolder(Path(run).expanduser())
