@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -67,7 +68,7 @@ class GAN(nn.Module):
         if "generator" not in parts:
             raise InputError(f"a GAN was made of {sorted(parts) or 'nothing'}; it takes at least generator=...")
         self.networks = nn.ModuleDict(parts)
-        self._copies = InferenceCopies()
+        self._copies: defaultdict[str, InferenceCopies] = defaultdict(InferenceCopies)  # by network
         self.latent_dim = int(self._declared("latent_dim", latent_dim))
         if config is None:
             shape = tuple(self._declared("sample_shape", sample_shape))
@@ -209,7 +210,7 @@ class GAN(nn.Module):
             condition=sampling.choose_condition(self.condition, n, labels, condition),
             truncation=truncation,
             size=size,
-            copies=self._copies,
+            copies=self._copies["generator"],
             precision=precision,
         )
 
@@ -219,6 +220,7 @@ class GAN(nn.Module):
         *,
         seed: int | None = None,
         batch_size: int = CHUNK,
+        network: str = "generator",
     ) -> Tensor:
         """Translate pictures with an image-conditioned model, in eval mode.
 
@@ -229,58 +231,59 @@ class GAN(nn.Module):
             seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
                 gives the same picture each time.
             batch_size: How many to translate at a time.
+            network: Which of the model's generators to take, such as `"generator_back"` of one that has a way back; its
+                condition's shape and its samples' are then meant above and below.
 
         Returns:
             Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image.
 
         Raises:
-            InputError: The model is not conditioned on images, or the source does not fit it.
+            InputError: The model is not conditioned on images, has no such network, or the source does not fit it.
             DataError: A picture cannot be read.
         """
-        if self.condition.kind != "image":
-            raise InputError(f"this model takes {self.condition} as its condition, not an image; use sample")
+        translator = self.translator(network)
+        condition = condition_of(translator)
         size = sampling.whole("batch_size", batch_size, 1)
         seed = None if seed is None else sampling.whole("seed", seed, 0)
         if isinstance(source, np.ndarray):
             source = sampling.as_tensor("the images", source, "numbers")
         if not isinstance(source, Tensor):
             is_one = isinstance(source, str | bytes) or not isinstance(source, Sequence)
-            fitted = [self._source(each) for each in ([source] if is_one else source)]  # type: ignore[union-attr]
+            given_pictures = [source] if is_one else source
+            fitted = [_source(each, condition) for each in given_pictures]  # type: ignore[union-attr]
             images = torch.stack(fitted) if fitted else torch.empty(0)
             source = images[0] if is_one else images
         images = source[None] if source.dim() == 3 else source
         if not images.dim() or not len(images):
             raise InputError("there is no picture to translate; give at least one")
+        latent_dim = self.latent_dim if network == "generator" else int(getattr(translator, "latent_dim", 0))
         chunks = sampling.draw_chunks(
-            self.generator,
-            self.latent_dim,
+            translator,
+            latent_dim,
             len(images),
             seed=seed,
-            condition=sampling.choose_condition(self.condition, len(images), None, images),
+            condition=sampling.choose_condition(condition, len(images), None, images),
             truncation=None,
             size=size,
-            copies=self._copies,
+            copies=self._copies[network],
             precision="fp32",
         )
         translated = torch.cat(list(chunks))
         return translated[0] if source.dim() == 3 else translated
 
-    def _source(self, picture: object) -> Tensor:
-        """Return one picture as the model takes it, (C, H, W)."""
-        from PIL import Image
+    def translator(self, name: str = "generator") -> nn.Module:
+        """Return the network of a name, which makes samples from images.
 
-        from ganzoo.data.pictures import source_from_picture
-
-        if isinstance(picture, Tensor):
-            self.condition.check(picture[None], 1)
-            return picture.cpu()
-        if not isinstance(picture, str | os.PathLike | Image.Image):
-            raise InputError(
-                f"{given(picture)} was given to translate; it takes a tensor or an array, or PIL pictures or "
-                "paths, one or a list of them"
-            )
-        channels, height, width = self.condition.shape
-        return source_from_picture(picture, (channels, height, width), "stretch")[0]
+        Raises:
+            InputError: The model has no such network, or it is not conditioned on images.
+        """
+        generators = [each for each in self.networks if each.startswith("generator")]
+        if name not in generators:
+            raise InputError(f"this model has no generator {name!r}; it has {' and '.join(generators)}")
+        condition = condition_of(self.networks[name])
+        if condition.kind != "image":
+            raise InputError(f"this model takes {condition} as its condition, not an image; use sample")
+        return self.networks[name]
 
     def draw(
         self,
@@ -395,3 +398,21 @@ class GAN(nn.Module):
         from ganzoo.hub.pushing import Target, push_model
 
         return push_model(self, Target(repo_id=repo_id, **where), dtype)
+
+
+def _source(picture: object, condition: Condition) -> Tensor:
+    """Return one picture as a network with this condition takes it, (C, H, W)."""
+    from PIL import Image
+
+    from ganzoo.data.pictures import source_from_picture
+
+    if isinstance(picture, Tensor):
+        condition.check(picture[None], 1)
+        return picture.cpu()
+    if not isinstance(picture, str | os.PathLike | Image.Image):
+        raise InputError(
+            f"{given(picture)} was given to translate; it takes a tensor or an array, or PIL pictures or "
+            "paths, one or a list of them"
+        )
+    channels, height, width = condition.shape
+    return source_from_picture(picture, (channels, height, width), "stretch")[0]

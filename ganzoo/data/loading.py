@@ -20,6 +20,7 @@ from ganzoo.data.npz import open_npz
 from ganzoo.data.pairs import open_pairs_text
 from ganzoo.data.shelves import ARCHIVE, is_picture
 from ganzoo.data.table import Table
+from ganzoo.data.unpaired import open_unpaired_text
 from ganzoo.errors import DataError, UnknownNameError
 
 Data = Table | str | os.PathLike[str] | Array | tuple[Any, Any] | MapStyle | Dataset[Any]
@@ -41,6 +42,8 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
             - the path of a .npz file; see `ganzoo.data.npz`;
             - `"pairs:PATH"`, pairs of pictures in a folder or an archive, or `"reversed-pairs:PATH"`, the same with
               sources and targets exchanged; see `open_pairs`;
+            - `"unpaired:PATH"`, pictures of two kinds in folders A and B that do not belong together, or paired data as
+              if it were such, as in `"unpaired:openmoji"`; see `ganzoo.data.unpaired`;
             - `"torchvision:NAME"` with MNIST, FashionMNIST or CIFAR10, or `"torchvision:FOLDER/NAME"`;
             - any of these texts with the split in it, such as `"pairs@test:PATH"` or `"pictures@test:PATH"`, so that
               the argument has no effect;
@@ -67,6 +70,8 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
         for opener in (open_pairs_text, open_pictures_text, open_torchvision_text):
             if (table := opener(data, split)) is not None:
                 return table
+        if (table := open_unpaired_text(data, split, open_data)) is not None:
+            return table
         return _open_text(data, split, value_range)
     if isinstance(data, os.PathLike):
         return _open_path(Path(data), split, value_range)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganzoo import plugins
+from ganzoo import plugins, zoo
 from ganzoo.errors import ConfigError, ConformanceError, ObjectiveError
 from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
@@ -142,7 +142,14 @@ def _training_cases(subject: Subject) -> list[Case]:
 
 
 def _trainable(subject: Subject, case: Case) -> GAN:
-    """Return the architecture's two networks, with a plain one in place of what it cannot build for a case."""
+    """Return the architecture's networks, with a plain one in place of what it cannot build for a case.
+
+    One with a step of its own is trained by that step, with all of its networks.
+    """
+    if subject.architecture.step is not None and case in subject.cases.get("generator", []):
+        settings: dict[str, Any] = dict(subject.settings)
+        torch.default_generator.manual_seed(0)
+        return zoo.create_model_for(subject.entry.full_name, case.sample_shape, case.condition, **settings)
     is_built = {role: case in subject.cases.get(role, []) for role in ("generator", "discriminator")}
     return GAN(
         generator=subject.build("generator", case) if is_built["generator"] else LinearGenerator(case),

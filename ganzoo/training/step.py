@@ -49,6 +49,8 @@ class TrainingStep(Protocol):
 class AdversarialStep:
     """The default step: one generator, one discriminator, any objective.
 
+    An architecture's own step may be a subclass, in which `rng`, `judged` and `generator_terms` say something else.
+
     Real and fake samples pass through the discriminator separately, because batch norm over both would tell them apart.
     The generator learns from the same fakes, whose graph is kept, unless `reuse_fakes` is off or the discriminator
     takes several steps; then it makes fresh ones.
@@ -81,14 +83,14 @@ class AdversarialStep:
         else:
             with torch.no_grad(), frozen_statistics(self.generator):
                 fake = self._generate(batch)
-        fake = fake.detach()
+        fake = self.judged(fake.detach())
         # Of all processes together, which the loss may average over or compare.
         real_logits = gather(self._discriminate(batch.sample, batch.condition), is_shared=True)
         fake_logits = gather(self._discriminate(fake, batch.condition), is_shared=True)
         loss = self.objective.adversarial
         if trick := self.objective.label_trick:
             shape = torch.Size([len(real_logits)] + [1] * (real_logits.dim() - 1))
-            real_targets, fake_targets = trick.targets(shape, self._rng("targets"))
+            real_targets, fake_targets = trick.targets(shape, self.rng("targets"))
             value = loss.discriminator(
                 real_logits, fake_logits, real_targets.to(self.device), fake_targets.to(self.device)
             )
@@ -109,7 +111,7 @@ class AdversarialStep:
                 return call(self.discriminator, samples, batch.condition)
 
             with frozen_statistics(self.discriminator), uncompiled(is_asked=self.settings.compile):
-                value = term.penalty(plain, batch.sample, fake.to(self.dtype), self._rng(f"penalty {number}"))
+                value = term.penalty(plain, batch.sample, fake.to(self.dtype), self.rng(f"penalty {number}"))
             losses[name] = weight * term.every * value
         return losses
 
@@ -124,13 +126,24 @@ class AdversarialStep:
                 with torch.no_grad():
                     real_logits = gather(self._discriminate(batch.sample, batch.condition), is_shared=True)
             losses = {self._loss_name: self.objective.adversarial_weight * loss.generator(fake_logits, real_logits)}
-            losses |= self._generator_terms(batch, fake.to(self.dtype))
+            losses |= self.generator_terms(batch, fake.to(self.dtype))
         self._fake = None
         return losses
 
-    def _generator_terms(self, batch: Batch, fake: Tensor) -> Losses:
+    def judged(self, fake: Tensor) -> Tensor:
+        """Return the fakes that the discriminator learns from, given those just made (N, *sample_shape): the same."""
+        return fake
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Losses:
+        """Return what the generator minimises besides the adversarial loss: the objective's further terms.
+
+        Args:
+            batch: The batch.
+            fake: What the generator made of it (N, *sample_shape), with its graph, in the weights' dtype.
+        """
+
         def features(samples: Tensor) -> tuple[Tensor, ...]:
-            with self._autocast():
+            with self.autocast():
                 found = call_features(self.discriminator, samples, batch.condition)
             return tuple(feature.to(self.dtype) for feature in found)
 
@@ -147,7 +160,7 @@ class AdversarialStep:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take nothing back."""
 
-    def _rng(self, purpose: str) -> torch.Generator:
+    def rng(self, purpose: str) -> torch.Generator:
         """Return a fresh generator for one purpose; each call within a step is another draw."""
         self._draw += 1
         return seeded_generator(self.settings.seed, self._index, self._draw, purpose)
@@ -155,19 +168,19 @@ class AdversarialStep:
     def _generate(self, batch: Batch) -> Tensor:
         latents = None
         if self.latent_dim:
-            rng = self._rng("latents")
+            rng = self.rng("latents")
             drawn = draw(lambda n: torch.randn(n, self.latent_dim, generator=rng), len(batch.sample))
             latents = drawn.to(self.device, self.dtype, non_blocking=True)
-        with self._autocast():
+        with self.autocast():
             return call(self.generator, latents, batch.condition)
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        with self._autocast():
+        with self.autocast():
             # Real samples come in float32, and fakes from autocast; the discriminator shall see no difference.
             logits = call(self.discriminator, samples.to(self.dtype), condition)
         return logits.to(self.dtype)
 
-    def _autocast(self) -> Any:
+    def autocast(self) -> Any:
         # Entered for each forward and never around an optimizer step: autocast keeps its casts of weights until it is
         # left, so one context around a step would train the generator against the discriminator's old weights.
         return autocasting(self.settings.precision, self.device)
