@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from small import BATCH, RARELY, at_step, pairs, pictures, plain_gan, points, trainer
 
+from ganzoo.data.unpaired import hide_pairs
 from ganzoo.training.distributed import leave
 from ganzoo.training.resuming import pack
 
@@ -61,6 +62,7 @@ SAME = {
     "dcgan with flips and shifts": {**DCGAN, "flip": True, "shift": 1},
     "dcgan with relativistic_average": {**DCGAN, "objective": "relativistic_average + feature_matching(0)"},
     "pix2pix": {**PIX2PIX, "objective": "non_saturating + 100 * l1 + l2", "flip": True},
+    "pix2pix unpaired": {**PIX2PIX, "data": hide_pairs(pairs()), "steps": 12, "images": 48},
     "fp32": {"precision": "fp32", "model_args": PLAIN, "optimizer": "sgd", "learning_rate": 0.05},
 }
 # What must come out the same in both processes, though not in one.
