@@ -33,9 +33,7 @@ from ganzoo.errors import InputError
     show_default=True,
     help="Which of the model's generators, such as generator_back of one with a way back.",
 )
-def translate(
-    model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None, network: str
-) -> None:
+def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str, seed: int | None, network: str) -> None:
     """Translate PICTURES with MODEL: a name that `ganzoo list` shows, hf-hub:ORG/NAME or local-dir:PATH.
 
     Example: ganzoo translate local-dir:runs/facades/model front.png --out translated

@@ -183,7 +183,8 @@ def _check_state(gan: GAN, objective: Objective, case: Case) -> None:
     kept = {key: value.clone() for key, value in trained.step.state_dict().items()}
     fresh.step.load_state_dict(kept)
     found = fresh.step.state_dict()
-    lost = [key for key in kept | found if key not in kept or key not in found or not torch.equal(kept[key], found[key])]
+    lost = sorted(kept.keys() ^ found.keys())
+    lost += [key for key in kept.keys() & found.keys() if not torch.equal(kept[key], found[key])]
     require(
         not lost,
         f"for {case}, its step keeps {lost[:1]}, and a fresh one that is given it by load_state_dict has another; give "

@@ -181,6 +181,7 @@ class AdversarialStep:
         return logits.to(self.dtype)
 
     def autocast(self) -> Any:
+        """Return the context of one forward pass, in the run's precision."""
         # Entered for each forward and never around an optimizer step: autocast keeps its casts of weights until it is
         # left, so one context around a step would train the generator against the discriminator's old weights.
         return autocasting(self.settings.precision, self.device)

@@ -40,8 +40,15 @@ def paired(n=6, channels=1):
 @pytest.mark.parametrize("kind", ["folder", "tar"])
 @pytest.mark.parametrize(
     ("sources", "samples"),
-    [("A/", "B/"), ("a/", "b/"), ("trainA/", "trainB/"), ("train/A/", "train/B/"), ("A/train/", "B/train/")]
-    + [("horse2zebra/trainA/", "horse2zebra/trainB/"), ("A/inner/", "B/deep/er/")],
+    [
+        ("A/", "B/"),
+        ("a/", "b/"),
+        ("trainA/", "trainB/"),
+        ("train/A/", "train/B/"),
+        ("A/train/", "B/train/"),
+        ("horse2zebra/trainA/", "horse2zebra/trainB/"),
+        ("A/inner/", "B/deep/er/"),
+    ],
 )
 def test_counts_may_differ_wherever_they_lie(tmp_path, kind, sources, samples):
     content = files(sources, samples)
@@ -109,8 +116,8 @@ def test_what_is_held_out_is_so_in_both_kinds(tmp_path):
 @pytest.mark.parametrize(
     ("content", "text", "says"),
     [
-        ({"A/0.png": encoded(LEFT[0])}, "unpaired:{}", "no two folders of pictures that are told apart; give folders A"),
-        ({"A/0.png": encoded(LEFT[0]), "B/x.txt": b""}, "unpaired:{}", "there are no pictures in '.*B'; give folders A"),
+        ({"A/0.png": encoded(LEFT[0])}, "unpaired:{}", "no two folders of pictures that are told apart; give"),
+        ({"A/0.png": encoded(LEFT[0]), "B/x.txt": b""}, "unpaired:{}", "there are no pictures in '.*B'; give"),
         (files(), "unpaired,size=4:{}", "the option 'size' of .* is unknown"),
         (files(), "unpaired@half:{}", "there is no split 'half'"),
         (files(), "unpaired:", "names no path; give 'unpaired:PATH'"),

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch.nn.functional as F
-from ganzoo.errors import ConfigError, InputError
-from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
 from torch import Tensor, nn
 
+from ganzoo.errors import ConfigError, InputError
+from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
 from ganzoo_cyclegan.step import create_step
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 1024

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import torch.nn.functional as F
+from torch import Tensor
+
 from ganzoo.data.loading import open_data
 from ganzoo.data.table import Table
 from ganzoo.errors import MissingExtraError, UnknownNameError
-from torch import Tensor
 
 
 def openmoji_32() -> Table:

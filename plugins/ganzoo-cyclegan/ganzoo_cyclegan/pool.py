@@ -1,8 +1,9 @@
 """Past fakes, so that a discriminator does not forget what it has learned of them (Shrivastava et al. 2017)."""
 
 import torch
-from ganzoo.shares import cut, gather
 from torch import Tensor
+
+from ganzoo.shares import cut, gather
 
 
 class FakePool:

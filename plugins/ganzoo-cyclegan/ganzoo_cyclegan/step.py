@@ -14,19 +14,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+
 from ganzoo import GAN
 from ganzoo.errors import ConfigError
 from ganzoo.models.architecture import call, condition_of
 from ganzoo.training.step import AdversarialStep
-from torch import Tensor
-
 from ganzoo_cyclegan.pool import FakePool
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ganzoo.data.table import Batch
     from ganzoo.losses.objective import Objective
     from ganzoo.training.settings import Settings
-    from torch import nn
 
 Losses = dict[str, Tensor]
 NETWORKS = ("generator", "generator_back", "discriminator", "discriminator_back")

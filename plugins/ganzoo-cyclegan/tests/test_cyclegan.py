@@ -89,7 +89,7 @@ def test_the_border_is_reflected():
         ({"image_size": (64, 8)}, "image_size is 64x8"),
         ({"blocks": 65}, "blocks is 65; it takes a whole number from 0 to 64"),
         ({"cycle_weight": -1.0}, "cycle_weight is -1.0; it takes a number from 0 up"),
-        ({"identity_weight": float("nan")}, "identity_weight is nan"),
+        ({"identity_weight": float("nan")}, "identity_weight is .nan. .float.; it takes a finite number"),
         ({"image_size": 16, "discriminator_depth": 3}, "leaves no patch of 16x16 pictures; take 1 to 2"),
         ({"base_channel": 3}, "did you mean 'base_channels'"),
     ],
@@ -267,12 +267,10 @@ def test_the_discriminators_are_shown_past_fakes():
 
 def test_both_ways_draw_their_own_numbers():
     step = game("least_squares + label_noise(0.5, 1.0)")
-    assert not torch.equal(
-        *(torch.rand(4, generator=way.rng("targets")) for way in (step.there, step.back))
-    )
+    assert not torch.equal(*(torch.rand(4, generator=way.rng("targets")) for way in (step.there, step.back)))
 
 
-@pytest.mark.parametrize("terms", ["hinge + r1(1)", "wasserstein + gradient_penalty(10)", "relativistic", "least_squares"])
+@pytest.mark.parametrize("terms", ["hinge + r1(1)", "wasserstein + gradient_penalty(10)", "relativistic"])
 def test_any_objective_trains_all_four(terms):
     run = prepared(None, objective=f"{terms} + feature_matching")
     before = {name: [p.detach().clone() for p in each.parameters()] for name, each in run.gan.networks.items()}
@@ -288,9 +286,7 @@ def test_any_objective_trains_all_four(terms):
 
 def pictures(n=14, *, channels=(1, 3)):
     rng = torch.Generator().manual_seed(0)
-    sources, samples = (
-        torch.randint(0, 256, (n, each, 16, 16), dtype=torch.uint8, generator=rng) for each in channels
-    )
+    sources, samples = (torch.randint(0, 256, (n, each, 16, 16), dtype=torch.uint8, generator=rng) for each in channels)
     return hide_pairs(table_from_arrays(samples, sources=sources))
 
 
@@ -365,7 +361,7 @@ def test_past_fakes_of_other_pictures_are_refused(tmp_path):
 def test_what_it_cannot_be_trained_on_or_with():
     with pytest.raises(ObjectiveError, match="l1 compares each sample with its target"):
         prepared(None, objective="least_squares + l1")
-    with pytest.raises(ganzoo.errors.InputError, match="has none"):
+    with pytest.raises(ConfigError, match="cyclegan takes no label as its condition"):
         prepared(None, data="mnist-test")
     with pytest.raises(ConfigError, match="the discriminator is conditioned on an image of 3x16x16, and without pairs"):
         prepared(None, discriminator="pix2pix", discriminator_args={"discriminator_depth": 1})
@@ -431,7 +427,14 @@ def test_it_learns_to_invert_without_pairs():
     data = replace(pictures(), samples=samples, sources=sources, source=None, name="squares")
     args = {**SMALL, "base_channels": 8, "identity_weight": 0.0}
     run = prepared(
-        None, data=data, steps=250, batch_size=8, images=2000, model_args=args, learning_rate=2e-3, log_every_images=500
+        None,
+        data=data,
+        images=2400,
+        batch_size=8,
+        model_args=args,
+        learning_rate=1e-3,
+        ema_half_life_images=80,
+        log_every_images=400,
     )
     gan = run.fit()
     held_out = squares(32, 30, 200)
