@@ -32,6 +32,7 @@ _USE = {
     "vector": "samples = gan.sample(len(vectors), seed=0, condition=vectors)",
     "image": "samples = gan.translate(images)  # tensors in [-1, 1], or PIL pictures of any size",
 }
+_USE_OTHER = 'others = gan.translate(images, network="{}")'
 
 
 def model_card(config: ModelConfig, condition: Condition, *, picture: bool = False) -> str:
@@ -52,6 +53,7 @@ def model_card(config: ModelConfig, condition: Condition, *, picture: bool = Fal
     )
     if picture:
         shown = "source, sample and target of the first training pairs" if condition.kind == "image" else "samples"
+        shown = "source and sample of the first training sources" if "data_sources" in training else shown
         lines += ["", f"![{shown}, not picked: seed 0]({PICTURE})"]
     lines += [
         "",
@@ -60,6 +62,7 @@ def model_card(config: ModelConfig, condition: Condition, *, picture: bool = Fal
         "",
         f'gan = ganzoo.load("{HERE}")',
         _USE[condition.kind],
+        *(_USE_OTHER.format(name) for name in config.networks if name.startswith("generator_")),
         "```",
     ]
     origin = training.get("finetuning")

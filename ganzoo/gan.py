@@ -2,22 +2,22 @@
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganzoo import sampling, saving
+from ganzoo import sampling, saving, translating
 from ganzoo.config import ModelConfig, SamplingConfig
 from ganzoo.data.table import to_data
 from ganzoo.errors import InputError, given
 from ganzoo.inference import InferenceCopies, Precision, check_precision, evaluating
 from ganzoo.models.architecture import call
-from ganzoo.models.condition import Condition, condition_of, takes_any_size
+from ganzoo.models.condition import Condition, condition_of
 from ganzoo.sampling import Array, Labels
 
 if TYPE_CHECKING:
@@ -25,12 +25,9 @@ if TYPE_CHECKING:
 
     from ganzoo.hub.pushing import Pushed, Where
 
-    Picture = Image.Image | str | os.PathLike[str]
-
 GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
 CLASS_ROWS, CLASS_COLUMNS = 8, 16  # of a conditional model's grid; with more classes it is an ordinary one
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
-MOST_PIXELS = 2**22  # of a picture that is translated in its own size
 
 
 class GAN(nn.Module):
@@ -68,7 +65,7 @@ class GAN(nn.Module):
         if "generator" not in parts:
             raise InputError(f"a GAN was made of {sorted(parts) or 'nothing'}; it takes at least generator=...")
         self.networks = nn.ModuleDict(parts)
-        self._copies = InferenceCopies()
+        self._copies: defaultdict[str, InferenceCopies] = defaultdict(InferenceCopies)  # by network
         self.latent_dim = int(self._declared("latent_dim", latent_dim))
         if config is None:
             shape = tuple(self._declared("sample_shape", sample_shape))
@@ -210,16 +207,17 @@ class GAN(nn.Module):
             condition=sampling.choose_condition(self.condition, n, labels, condition),
             truncation=truncation,
             size=size,
-            copies=self._copies,
+            copies=self._copies["generator"],
             precision=precision,
         )
 
     def translate(
         self,
-        source: "Tensor | np.ndarray[Any, Any] | Picture | Sequence[Tensor | Picture]",
+        source: translating.Source,
         *,
         seed: int | None = None,
         batch_size: int = CHUNK,
+        network: str = "generator",
     ) -> Tensor:
         """Translate pictures with an image-conditioned model, in eval mode.
 
@@ -231,72 +229,42 @@ class GAN(nn.Module):
             seed: Draw the model's noise and latents, those of picture i from (seed, i); None leaves the noise out, and
                 gives the same picture each time.
             batch_size: How many to translate at a time.
+            network: Which of the model's generators to take, such as `"generator_back"` of one that has a way back; its
+                condition's shape and its samples' are then meant above and below.
 
         Returns:
             Samples (N, *sample_shape) in [-1, 1], float32, on the CPU; (*sample_shape) for one image. Those of images
             of another size are as much larger or smaller.
 
         Raises:
-            InputError: The model is not conditioned on images, or the source does not fit it.
+            InputError: The model is not conditioned on images, has no such network, or the source does not fit it.
             DataError: A picture cannot be read.
         """
-        if self.condition.kind != "image":
-            raise InputError(f"this model takes {self.condition} as its condition, not an image; use sample")
+        translator = self.translator(network)
         size = sampling.whole("batch_size", batch_size, 1)
         seed = None if seed is None else sampling.whole("seed", seed, 0)
-        if isinstance(source, np.ndarray):
-            source = sampling.as_tensor("the images", source, "numbers")
-        if not isinstance(source, Tensor):
-            is_one = isinstance(source, str | bytes) or not isinstance(source, Sequence)
-            fitted = [self._source(each) for each in ([source] if is_one else source)]  # type: ignore[union-attr]
-            if sizes := sorted({f"{each.shape[2]}x{each.shape[1]}" for each in fitted})[1:]:
-                raise InputError(
-                    f"pictures of different sizes ({sizes[0]} is one) were given to translate together, and this model "
-                    "keeps sizes; give them one at a time"
-                )
-            images = torch.stack(fitted) if fitted else torch.empty(0)
-            source = images[0] if is_one else images
-        images = source[None] if source.dim() == 3 else source
-        if not images.dim() or not len(images):
-            raise InputError("there is no picture to translate; give at least one")
-        any_size = takes_any_size(self.generator)
-        self.condition.check(images, len(images), any_size=any_size)
-        if any_size and images.shape[2] * images.shape[3] > MOST_PIXELS:
-            raise InputError(
-                f"a picture of {images.shape[3]}x{images.shape[2]} pixels was given to translate; it takes up to "
-                f"{MOST_PIXELS:,} pixels, so give a part of it, or a smaller one"
-            )
+        images, is_one = translating.read_images(translator, source)
         chunks = sampling.draw_chunks(
-            self.generator,
-            self.latent_dim,
+            translator,
+            self.latent_dim if network == "generator" else int(getattr(translator, "latent_dim", 0)),
             len(images),
             seed=seed,
             condition=images,
             truncation=None,
             size=size,
-            copies=self._copies,
+            copies=self._copies[network],
             precision="fp32",
         )
         translated = torch.cat(list(chunks))
-        return translated[0] if source.dim() == 3 else translated
+        return translated[0] if is_one else translated
 
-    def _source(self, picture: object) -> Tensor:
-        """Return one picture as the model takes it, (C, H, W)."""
-        from PIL import Image
+    def translator(self, name: str = "generator") -> nn.Module:
+        """Return the network of a name, which makes samples from images.
 
-        from ganzoo.data.pictures import source_from_picture
-
-        if isinstance(picture, Tensor):
-            self.condition.check(picture[None], 1, any_size=takes_any_size(self.generator))
-            return picture.cpu()
-        if not isinstance(picture, str | os.PathLike | Image.Image):
-            raise InputError(
-                f"{given(picture)} was given to translate; it takes a tensor or an array, or PIL pictures or "
-                "paths, one or a list of them"
-            )
-        channels, height, width = self.condition.shape
-        keeps_size = takes_any_size(self.generator)
-        return source_from_picture(picture, (channels, height, width), None if keeps_size else "stretch")[0]
+        Raises:
+            InputError: The model has no such network, or it is not conditioned on images.
+        """
+        return translating.find_translator(dict(self.networks.items()), name)
 
     def draw(
         self,

@@ -153,10 +153,15 @@ def check_shape(networks: Mapping[str, "nn.Module"], config: "ModelConfig") -> N
     Raises:
         ConfigError: One is.
     """
+    from ganzoo.models.architecture import condition_of, goes_back
+
+    shape = config.sampling.sample_shape
+    condition = condition_of(networks["generator"]) if "generator" in networks else None
     for name, network in networks.items():
-        declared = getattr(network, "sample_shape", config.sampling.sample_shape)
-        if tuple(declared) != config.sampling.sample_shape:
+        declared = getattr(network, "sample_shape", shape)
+        is_back = condition is not None and goes_back(name, network, shape, condition)
+        if tuple(declared) != shape and not is_back:
             raise ConfigError(
-                f"config.json: sample_shape is {config.sampling.sample_shape}, and the {name} is one for samples of "
+                f"config.json: sample_shape is {shape}, and the {name} is one for samples of "
                 f"{tuple(declared)}; load a folder that ganzoo saved"
             )

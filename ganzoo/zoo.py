@@ -66,7 +66,8 @@ def load(
     Args:
         source: A registered model's name such as `"dcgan-mnist"`, `"plugin/name"`, `"hf-hub:org/name"`,
             `"local-dir:PATH"`, or a path; `@REV` after a name or a repository is a revision.
-        discriminator: Load the discriminator too, for scoring and fine-tuning; its file is fetched only then.
+        discriminator: Load the discriminator too (or all of them), for scoring and fine-tuning; its file is fetched
+            only then.
         revision: A branch, tag or commit on the Hub.
         device: Where to put the networks.
         dtype: The dtype of the weights in memory; float32 by default, however they are stored.
@@ -98,7 +99,7 @@ def load(
         endpoint=endpoint,
     )
     config = read_config(files)
-    wanted = [name for name in config.networks if discriminator or name != "discriminator"]
+    wanted = [name for name in config.networks if discriminator or not name.startswith("discriminator")]
     if discriminator and "discriminator" not in config.networks:
         raise SourceError(f"{os.fspath(source)!r} has no discriminator; load it without discriminator=True")
     # All are measured before the first is fetched or read, so that a config that cannot be used costs nothing.

@@ -384,7 +384,7 @@ def test_foreign_networks_are_called_themselves():
     iterated = moved(GAN(generator=Iterated()))
     inherited = moved(GAN(generator=Inherited(DCGANConfig(**SMALL))))
     for gan in (iterated, inherited):
-        assert gan._copies.find(gan.generator, "fp32").network is gan.generator
+        assert gan._copies["generator"].find(gan.generator, "fp32").network is gan.generator
         assert torch.equal(sampled(gan), plain(gan))
         rough = sampled(gan, precision="bf16")
         assert 0 < (rough - plain(gan)).abs().max() < BF16

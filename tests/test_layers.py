@@ -18,6 +18,7 @@ LAYERS = [
     "loading",
     "building",
     "gan hub sources saving card",
+    "translating",
     "sampling",
     "inference",
     "models losses augmentations data",

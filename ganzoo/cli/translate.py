@@ -25,7 +25,15 @@ from ganzoo.errors import InputError
     type=click.IntRange(0),
     help="Draw the model's noise, the same for each picture; by default there is none.",
 )
-def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str | None, seed: int | None) -> None:
+@click.option(
+    "--network",
+    default="generator",
+    show_default=True,
+    help="Which of the model's generators, such as generator_back of one with a way back.",
+)
+def translate(
+    model: str, pictures: tuple[Path, ...], out: Path, resize: str | None, seed: int | None, network: str
+) -> None:
     """Translate PICTURES with MODEL: a name that `ganzoo list` shows, hf-hub:ORG/NAME or local-dir:PATH.
 
     Example: ganzoo translate local-dir:runs/facades/model front.png --out translated
@@ -36,7 +44,7 @@ def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str | N
     from ganzoo.data.pictures import source_from_picture
     from ganzoo.data.render import picture, save_png
     from ganzoo.data.resizing import Resize
-    from ganzoo.models.condition import takes_any_size
+    from ganzoo.models.condition import condition_of, takes_any_size
 
     names: dict[str, Path] = {}
     for path in pictures:
@@ -47,14 +55,15 @@ def translate(model: str, pictures: tuple[Path, ...], out: Path, resize: str | N
             raise InputError(f"{str(path)!r} would be overwritten by its translation; give another folder as --out")
         names[name] = path
     gan = zoo.load(model)
-    shape = gan.condition.shape
-    if gan.condition.kind != "image" or len(shape) != 3:
+    if gan.condition.kind != "image":
         raise InputError(f"{model} takes {gan.condition} as its condition, not pictures; use ganzoo sample")
-    resize = resize or ("none" if takes_any_size(gan.generator) else "stretch")
+    translator = gan.translator(network)
+    shape = condition_of(translator).shape
+    resize = resize or ("none" if takes_any_size(translator) else "stretch")
     how = next((each for each in get_args(Resize) if each == resize), None)
     with tqdm(total=len(names), unit=" pictures", disable=None) as bar:
         for name, path in names.items():
             source, description = source_from_picture(path, (shape[0], shape[1], shape[2]), how)
-            save_png(picture(gan.translate(source, seed=seed)), out / name)
+            save_png(picture(gan.translate(source, seed=seed, network=network)), out / name)
             bar.write(f"{path}: {description}; wrote {out / name}")
             bar.update()

@@ -26,6 +26,7 @@ def table_from_arrays(
     value_range: ValueRange | None = None,
     class_names: Sequence[str] = (),
     name: str = "data",
+    paired: bool = True,
 ) -> Table:
     """Make a table of samples, and of the labels, vectors or source pictures they come with, if any.
 
@@ -39,6 +40,7 @@ def table_from_arrays(
         value_range: The lowest and highest value that the data can take; needed for floats, and for them only.
         class_names: One name a class; without them a class is called by its number.
         name: What the data is called.
+        paired: Each sample belongs to the source of its row.
 
     Returns:
         A table that shares the samples' memory where dtype and device allow.
@@ -71,6 +73,7 @@ def table_from_arrays(
         name=name,
         sources=None if sources is None else _sources(sources),
         vectors=None if vectors is None else _vectors(vectors),
+        paired=paired,
     )
 
 

@@ -21,6 +21,7 @@ from ganzoo.data.npz import open_npz
 from ganzoo.data.pairs import open_pairs_text
 from ganzoo.data.shelves import ARCHIVE, is_picture
 from ganzoo.data.table import Table
+from ganzoo.data.unpaired import open_unpaired_text
 from ganzoo.errors import DataError, UnknownNameError
 
 Data = Table | str | os.PathLike[str] | Array | tuple[Any, Any] | MapStyle | Dataset[Any]
@@ -44,6 +45,8 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
               sources and targets exchanged; see `open_pairs`;
             - `"downscaled,factor=2:DATA"`, where DATA is any of these texts that gives pictures: pairs of each picture
               and a smaller one of itself, for super-resolution; see `ganzoo.data.downscaled`;
+            - `"unpaired:PATH"`, pictures of two kinds in folders A and B that do not belong together, or paired data as
+              if it were such, as in `"unpaired:openmoji"`; see `ganzoo.data.unpaired`;
             - `"torchvision:NAME"` with MNIST, FashionMNIST or CIFAR10, or `"torchvision:FOLDER/NAME"`;
             - any of these texts with the split in it, such as `"pairs@test:PATH"` or `"pictures@test:PATH"`, so that
               the argument has no effect;
@@ -73,6 +76,8 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
         for opener in (open_pairs_text, open_pictures_text, open_torchvision_text):
             if (table := opener(data, split)) is not None:
                 return table
+        if (table := open_unpaired_text(data, split, open_data)) is not None:
+            return table
         return _open_text(data, split, value_range)
     if isinstance(data, os.PathLike):
         return _open_path(Path(data), split, value_range)

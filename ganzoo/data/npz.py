@@ -8,6 +8,7 @@
 | `class_names` | `(K,)` text, where there are labels |
 | `vectors` | `(N, K)` floats |
 | `sources` | pictures `(N, C, H, W)` that the samples are to be made from |
+| `paired` | 0 where the sources, in any number, do not belong to the samples |
 | `value_range` | the lowest and highest value that float samples can take |
 | `scale`, `offset` | in place of `value_range`: half the range's width, and its middle |
 | `name`, `license` | what the data is called, and its licence, as text |
@@ -38,7 +39,7 @@ _MAX_HEADER_BYTES = 2**16
 
 KEYS = (
     *("samples", "images", "labels", "class_names", "vectors", "sources", "value_range", "scale", "offset"),
-    *("name", "license"),
+    *("name", "license", "paired"),
 )
 
 _TEXTS = ("class_names", "name", "license")
@@ -82,6 +83,7 @@ def open_npz(path: str | os.PathLike[str], *, value_range: ValueRange | None = N
             value_range=stated,
             class_names=[str(name) for name in arrays["class_names"].ravel()] if "class_names" in arrays else (),
             name=_text(arrays, "name") or path.stem,
+            paired="paired" not in arrays or bool(arrays["paired"].all()),
         )
         if scale is not None and offset is not None and own is None:
             table = replace(table, scale=scale, offset=offset)
@@ -107,6 +109,8 @@ def write_npz(table: Table, path: str | os.PathLike[str]) -> None:
     tensors: dict[str, Tensor | None] = {"labels": table.labels, "vectors": table.vectors, "sources": table.sources}
     arrays |= {key: tensor.numpy() for key, tensor in tensors.items() if tensor is not None}
     arrays |= {"name": table.name} | ({"license": table.license} if table.license else {})
+    if not table.paired:
+        arrays["paired"] = 0
     if table.class_names:
         arrays["class_names"] = np.array(table.class_names)
     # A file, because of a path NumPy would change the name.

@@ -12,7 +12,7 @@ Mode = Literal["auto", "grey", "RGB", "RGBA"]
 
 MAX_IMAGE_SIZE = 8192
 
-_TEXT = re.compile(r"pictures(?:@(?P<split>[^:,]*))?(?P<options>(?:,[^:,]*)*):(?P<path>.*)", re.DOTALL)
+_TEXT = re.compile(r"[a-z]+(?:@(?P<split>[^:,]*))?(?P<options>(?:,[^:,]*)*):(?P<path>.*)", re.DOTALL)
 _SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?", re.ASCII)
 
 
@@ -86,8 +86,12 @@ class PictureOptions:
         return "".join(parts)
 
 
-def read_text(text: str) -> tuple[str | None, PictureOptions, str] | None:
+def read_text(text: str, kind: str = "pictures") -> tuple[str | None, PictureOptions, str] | None:
     """Read `pictures:PATH`, which may name a split and options: `pictures@test,image_size=64,resize=pad:PATH`.
+
+    Args:
+        text: The text.
+        kind: The word that it begins with.
 
     Returns:
         The split or None, the options, and the path; None if the text is of no such kind.
@@ -95,11 +99,11 @@ def read_text(text: str) -> tuple[str | None, PictureOptions, str] | None:
     Raises:
         InputError: An option is unknown, there twice, or has a value that it does not take; or there is no path.
     """
-    if not re.match(r"pictures[@,:]", text):
+    if not re.match(rf"{kind}[@,:]", text):
         return None
     parts = _TEXT.fullmatch(text)
     if parts is None or not parts["path"]:
-        raise InputError(f"{text!r} names no path; give 'pictures:PATH', or 'pictures@test,image_size=64:PATH'")
+        raise InputError(f"{text!r} names no path; give '{kind}:PATH', or '{kind}@test,image_size=64:PATH'")
     values: dict[str, Any] = {}
     known = [each.name for each in fields(PictureOptions)]
     for option in parts["options"].split(",")[1:]:

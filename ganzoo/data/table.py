@@ -24,7 +24,7 @@ class Batch:
         sample: `(N, *sample_shape)` float32 in [-1, 1].
         condition: What each sample is conditioned on: labels `(N,)` int64, vectors `(N, K)` float32, source pictures
             `(N, C, H, W)` float32 in [-1, 1], or None.
-        target: What a paired model shall produce, the sample itself; None for unpaired data.
+        target: What a model shall make of the condition, where data is paired: the sample itself; None where it is not.
     """
 
     sample: Tensor
@@ -47,6 +47,8 @@ class Table:
         source: The text from which `open_data` opens the table again; None for data that only Python holds.
         sources: `(N, C, H, W)`, the picture that each sample is to be made from, in the samples' dtype and range, or
             None; channels and size may differ from the samples'.
+        paired: Each sample belongs to the source of its row. If not, sources are pictures of another kind, in any
+            number, and nothing says what any of them shall become.
         vectors: `(N, K)` float32, what each sample is conditioned on, or None. A table has at most one of labels,
             vectors and sources.
 
@@ -64,6 +66,7 @@ class Table:
     source: str | None = None
     sources: Tensor | None = None
     vectors: Tensor | None = None
+    paired: bool = True
 
     def __post_init__(self) -> None:
         given = [name for name in ("labels", "vectors", "sources") if getattr(self, name) is not None]
@@ -98,21 +101,27 @@ class Table:
         return Condition.label(self.num_classes)
 
     def batch(
-        self, index: Tensor, *, device: torch.device | str = "cpu", memory_format: torch.memory_format | None = None
+        self,
+        index: Tensor,
+        *,
+        sources: Tensor | None = None,
+        device: torch.device | str = "cpu",
+        memory_format: torch.memory_format | None = None,
     ) -> Batch:
         """Gather rows, move them, and normalise them there.
 
         Args:
             index: `(B,)` int64 row numbers on the CPU; any order, repeats allowed.
+            sources: Likewise of the sources, where these are not paired; by default they are taken in turn.
             device: Where the batch shall be.
             memory_format: Such as `torch.channels_last`; has an effect on samples `(C, H, W)` and sources only.
 
         Returns:
             A batch of B samples, float32 in [-1, 1], with the labels, vectors or sources (if any) as the condition;
-            with sources, the sample is the target too.
+            with paired sources, the sample is the target too.
         """
 
-        def gathered(pictures: Tensor) -> Tensor:
+        def gathered(pictures: Tensor, index: Tensor = index) -> Tensor:
             # Moved before it is normalised: uint8 is a quarter of the bytes of float32.
             moved = pictures.index_select(0, index).to(device)
             if memory_format is not None and moved.ndim == 4:
@@ -120,6 +129,8 @@ class Table:
             return self.normalise(moved)
 
         sample = gathered(self.samples)
+        if self.sources is not None and not self.paired:
+            return Batch(sample, gathered(self.sources, index % len(self.sources) if sources is None else sources))
         if self.sources is not None:
             return Batch(sample, gathered(self.sources), target=sample)
         condition = self.vectors if self.labels is None else self.labels
@@ -150,6 +161,8 @@ class Table:
             if part is not None:
                 digest.update(f"{name}{(part.dtype, tuple(part.shape))!r}".encode())
                 digest.update(part.contiguous().numpy().data)
+        if not self.paired:
+            digest.update(b"unpaired")
         return digest.hexdigest()
 
 
@@ -241,10 +254,13 @@ def _check_vectors(table: Table) -> None:
 def _check_sources(table: Table) -> None:
     sources, count = table.sources, len(table.samples)
     if sources is None:
+        if not table.paired:
+            raise DataError("the data is said to be unpaired, and there are no sources; give sources, or paired=True")
         return
-    if sources.dtype != table.samples.dtype or sources.ndim != 4 or len(sources) != count or not sources.numel():
-        raise DataError(
-            f"sources are {sources.dtype} of shape {tuple(sources.shape)}; "
-            f"give one picture a sample, {table.samples.dtype} like the samples, of shape ({count}, C, H, W)"
-        )
+    fitting = len(sources) == count or not table.paired
+    if sources.dtype != table.samples.dtype or sources.ndim != 4 or not fitting or not sources.numel():
+        how = f"one picture a sample, {table.samples.dtype} like the samples, of shape ({count}, C, H, W)"
+        if not table.paired:
+            how = f"pictures, {table.samples.dtype} like the samples, of shape (M, C, H, W)"
+        raise DataError(f"sources are {sources.dtype} of shape {tuple(sources.shape)}; give {how}")
     _check_range(table, sources, "sources")

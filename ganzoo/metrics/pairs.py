@@ -27,7 +27,7 @@ def translations(model: GAN, data: Table, samples: int) -> Iterator[tuple[Tensor
     Raises:
         InputError: The data has no pairs of uint8 pictures, or they do not fit the model.
     """
-    if data.sources is None or data.samples.dtype != torch.uint8:
+    if data.sources is None or not data.paired or data.samples.dtype != torch.uint8:
         raise InputError(
             f"{data.name} holds no pairs of uint8 pictures; give paired data such as 'pairs:DIR' to this model"
         )

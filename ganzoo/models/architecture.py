@@ -32,6 +32,7 @@ __all__ = [
     "call",
     "call_features",
     "condition_of",
+    "goes_back",
     "weights_are_coming",
     "weights_coming",
 ]
@@ -111,14 +112,16 @@ class Architecture:
 
     Attributes:
         config_class: A frozen keyword-only dataclass of plain values; its `__post_init__` checks ranges.
-        networks: For each network, what builds it from a config, with fresh weights.
+        networks: For each network, what builds it from a config, with fresh weights. `generator` and `discriminator`
+            work on samples; one of another name may work the other way round (see `goes_back`).
         arguments_for: Gives the config arguments that fit samples of a shape under a condition; the condition is of a
             kind that some network takes.
         conditions: For each network, the kinds of condition it can be built for; `("none",)` where a network is left
             out.
         step: Makes what computes a training step, where that is not the two-player step. `step(gan, objective,
             settings)` returns a `ganzoo.training.step.TrainingStep`, given the settings of the run with precision and
-            device resolved. Networks whose names begin with "generator" or "discriminator" are trained with it.
+            device resolved. Networks whose names begin with "generator" or "discriminator" are trained with it. It
+            raises `ObjectiveError` or `ConfigError` for what it cannot be taken with.
     """
 
     config_class: type[Any]
@@ -146,6 +149,25 @@ def call_features(network: nn.Module, samples: Tensor, condition: Tensor | None)
         else network.features(samples, condition)  # type: ignore[operator]
     )
     return found
+
+
+def goes_back(name: str, network: nn.Module, sample_shape: tuple[int, ...], condition: Condition) -> bool:
+    """Tell whether a network works the other way round: from samples to the pictures that they are conditioned on.
+
+    Such a generator makes pictures of the condition's shape out of samples, and such a discriminator judges them.
+
+    Args:
+        name: What the network is called; `generator` and `discriminator` never go back.
+        network: The network.
+        sample_shape: The shape of one sample.
+        condition: What the model is conditioned on.
+    """
+    if name in ("generator", "discriminator") or condition.kind != "image" or len(sample_shape) != 3:
+        return False
+    channels, height, width = sample_shape
+    takes = condition_of(network)
+    is_fitting = takes.kind == "none" or takes == Condition.image((channels, height, width))
+    return is_fitting and tuple(getattr(network, "sample_shape", ())) == condition.shape
 
 
 @contextmanager

@@ -97,8 +97,8 @@ def save_and_load(subject: Subject) -> None:
             continue
         with torch.no_grad():
             for name, network in gan.networks.items():
-                _leave_the_beginning(network, name, case)
-        before = _outputs(gan, subject, case)
+                _leave_the_beginning(network, name, _case_of(network))
+        before = _outputs(gan, subject)
         with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
             gan.save_pretrained(folder)
             torch.default_generator.manual_seed(1)
@@ -109,7 +109,7 @@ def save_and_load(subject: Subject) -> None:
                 (described.architecture, described.args) == (expected.architecture, expected.args),
                 f"its {name} is described otherwise once it is saved and loaded: {described.args} for {expected.args}",
             )
-        after = _outputs(loaded, subject, case)
+        after = _outputs(loaded, subject)
         for name, value in before.items():
             require(
                 torch.equal(value, after[name]),
@@ -149,11 +149,16 @@ def _leave_the_beginning(network: nn.Module, name: str, case: Case) -> None:
     network.eval()
 
 
-def _outputs(gan: GAN, subject: Subject, case: Case) -> dict[str, Tensor]:
+def _case_of(network: nn.Module) -> Case:
+    """Return the case that a network declares."""
+    return Case(tuple(network.sample_shape), condition_of(network))  # type: ignore[arg-type]
+
+
+def _outputs(gan: GAN, subject: Subject) -> dict[str, Tensor]:
     """Return what the networks of the architecture give in eval mode."""
     with torch.no_grad():
         return {
-            name: output(network.eval(), name, Case(case.sample_shape, condition_of(network)))
+            name: output(network.eval(), name, _case_of(network))
             for name, network in gan.networks.items()
             if name in subject.architecture.networks and name.startswith(("generator", "discriminator"))
         }

@@ -15,7 +15,7 @@ from ganzoo.building import architecture_of, build_network, check_settings
 from ganzoo.data.arrays import table_from_arrays
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, ConformanceError
-from ganzoo.models.architecture import Architecture, call
+from ganzoo.models.architecture import Architecture, call, goes_back
 from ganzoo.models.condition import Condition, ConditionKind
 
 # What an architecture is tried on, small to large; it may refuse any but not all. One of them shows a height that is
@@ -39,14 +39,26 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Case:
-    """The samples that a network is built for, and what they are conditioned on."""
+    """The samples that a network is built for, and what they are conditioned on.
+
+    Attributes:
+        sample_shape: The shape of what the network makes or judges.
+        condition: What it is conditioned on.
+        is_back: It goes back (`ganzoo.models.architecture.goes_back`): in the data, the two are exchanged.
+    """
 
     sample_shape: tuple[int, ...]
     condition: Condition
+    is_back: bool = False
 
     def __str__(self) -> str:
         """Return words for a message."""
         return f"samples of shape {self.sample_shape}, conditioned on {self.condition}"
+
+    def turned(self) -> "Case":
+        """Return the case of the other way round: samples of the condition's shape, conditioned on such samples."""
+        channels, height, width = self.sample_shape
+        return Case(self.condition.shape, Condition.image((channels, height, width)), not self.is_back)
 
     def samples(self, n: int = BATCH, seed: int = 0) -> Tensor:
         """Return random samples (n, *sample_shape) in [-1, 1]."""
@@ -121,7 +133,8 @@ class Subject:
 
     def arguments(self, case: Case) -> dict[str, Any]:
         """Return the settings for a case."""
-        return {**self.architecture.arguments_for(case.sample_shape, case.condition), **self.settings}
+        data = case.turned() if case.is_back else case
+        return {**self.architecture.arguments_for(data.sample_shape, data.condition), **self.settings}
 
     def build(self, network: str, case: Case, seed: int = 0) -> nn.Module:
         """Build one of the networks with the weights of a seed."""
@@ -155,7 +168,7 @@ class Subject:
             Case(shape, condition) for shape in self.sample_shapes for condition in conditions_for(kind, shape)
         ):
             try:
-                self.build(network, case)
+                built = self.build(network, case)
             except ConfigError as error:
                 refusals.append(f"{case.sample_shape}: {error}")
             except Exception as error:
@@ -164,7 +177,8 @@ class Subject:
                     "is refused with ganzoo.errors.ConfigError, by arguments_for or the config's __post_init__"
                 ) from error
             else:
-                fitting.append(case)
+                is_back = goes_back(network, built, case.sample_shape, case.condition)
+                fitting.append(case.turned() if is_back else case)
         return fitting, refusals
 
     def few(self, network: str) -> list[Case]:

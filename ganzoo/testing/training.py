@@ -123,13 +123,18 @@ def objective_with(term: Term) -> Objective:
 
 
 def training(subject: Subject) -> None:
-    """Three steps with every loss that is not refused change every weight and leave all finite."""
+    """Three steps with every loss that is not refused change every weight and leave all finite.
+
+    An architecture with a step of its own takes these; and what the step keeps, another takes back.
+    """
     known = objectives(subject.entry.provider.distribution)
     for case in _training_cases(subject):
         gan = _trainable(subject, case)
         for name, objective in known.items():
             _train(gan, objective, case, name)
         _train(gan, known[ANY_LOSS], case, f"{ANY_LOSS} in bf16", precision="bf16")
+        if subject.architecture.step is not None:
+            _check_state(gan, known[ANY_LOSS], case)
 
 
 def _training_cases(subject: Subject) -> list[Case]:
@@ -169,3 +174,19 @@ def _train(gan: GAN, objective: Objective, case: Case, name: str, **changes: Any
     except Exception as error:
         raise ConformanceError(f"for {case}, training with {name!r} met a {type(error).__name__} ({error})") from error
     require(not problem, f"for {case}, after {STEPS} steps with {name!r}: {problem}")
+
+
+def _check_state(gan: GAN, objective: Objective, case: Case) -> None:
+    """Give what a step keeps after training to a fresh one, as a resumed run does."""
+    trained, fresh = (prepared(copy.deepcopy(gan), objective, case) for _ in range(2))
+    trained.fit()
+    kept = {key: value.clone() for key, value in trained.step.state_dict().items()}
+    fresh.step.load_state_dict(kept)
+    found = fresh.step.state_dict()
+    lost = sorted(kept.keys() ^ found.keys())
+    lost += [key for key in kept.keys() & found.keys() if not torch.equal(kept[key], found[key])]
+    require(
+        not lost,
+        f"for {case}, its step keeps {lost[:1]}, and a fresh one that is given it by load_state_dict has another; give "
+        "and take all that later steps depend on",
+    )

@@ -14,6 +14,8 @@ from ganzoo.training.settings import Settings
 class Batches:
     """Cuts batches out of the data: the rows that are due, flipped and shifted where asked for, on the run's device.
 
+    Sources that belong to no sample come in an order of their own.
+
     Attributes:
         order: The order of rows.
         memory_format: Of samples of three dimensions.
@@ -23,6 +25,9 @@ class Batches:
         """Bind the data, how to train, and the memory format of samples of three dimensions."""
         self.order = DataOrder(len(table), settings.batch_size, settings.seed)
         self._table, self._settings, self.memory_format = table, settings, memory_format
+        self._source_order: DataOrder | None = None
+        if table.sources is not None and not table.paired:
+            self._source_order = DataOrder(len(table.sources), settings.batch_size, settings.seed, "order of sources")
 
     def batch(self, index: int, number: int) -> Batch:
         """Return this process's share of a batch.
@@ -32,8 +37,10 @@ class Batches:
             number: The number of the discriminator's step within it, from 0.
         """
         settings = self._settings
-        rows = cut(self.order.batch(index * settings.discriminator_steps + number))
-        batch = self._table.batch(rows, device=settings.device, memory_format=self.memory_format)
+        turn = index * settings.discriminator_steps + number
+        rows = cut(self.order.batch(turn))
+        sources = None if self._source_order is None else cut(self._source_order.batch(turn))
+        batch = self._table.batch(rows, sources=sources, device=settings.device, memory_format=self.memory_format)
         if settings.flip or settings.shift:
             rng = randomness.generator(settings.seed, index, number, "flips")
             batch = flip_and_shift(batch, flip=settings.flip, shift=settings.shift, rng=rng)

@@ -115,6 +115,7 @@ def describe_model(
         "objective": str(objective),
         "data": table.name,
         "data_samples": len(table),
+        **({} if table.paired or table.sources is None else {"data_sources": len(table.sources)}),
         "images_shown": images,
         "seconds": round(seconds),
         "threads": torch.get_num_threads(),

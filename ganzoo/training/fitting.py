@@ -13,7 +13,7 @@ from ganzoo.errors import ConfigError, InputError, ObjectiveError, given
 from ganzoo.gan import GAN
 from ganzoo.inference import evaluating
 from ganzoo.losses.objective import Objective
-from ganzoo.models.architecture import call_features
+from ganzoo.models.architecture import call_features, goes_back
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.training.settings import Settings
 from ganzoo.training.step import AdversarialStep, TrainingStep
@@ -155,7 +155,11 @@ def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
             f"the model makes samples of shape {gan.sample_shape}, and {table.name} has "
             f"{table.sample_shape}; build the model for this shape"
         )
+    offered = table.condition
+    back = {name for name, each in gan.networks.items() if goes_back(name, each, table.sample_shape, offered)}
     for name, network in gan.networks.items():
+        if name in back:
+            continue
         shape = tuple(getattr(network, "sample_shape", table.sample_shape))
         if shape != table.sample_shape:
             raise ConfigError(
@@ -168,10 +172,9 @@ def check_fit(gan: GAN, table: Table, *, has_own_step: bool) -> None:
             f"nothing would train the model's {' and '.join(idle)}; "
             "begin its name with discriminator or generator, or give step=..."
         )
-    offered = table.condition
     for name, network in gan.networks.items():
         condition = condition_of(network)
-        if condition.kind != "none" and condition != offered:
+        if name not in back and condition.kind != "none" and condition != offered:
             raise ObjectiveError(
                 f"the {name} is conditioned on {condition}, and {table.name} gives {offered}; give data with such a "
                 "condition for each sample, or a model for this data"

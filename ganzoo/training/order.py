@@ -12,9 +12,9 @@ class DataOrder:
     A batch across the end of an epoch goes on in the next, so any batch size goes with any number of rows.
     """
 
-    def __init__(self, samples: int, batch_size: int, seed: int) -> None:
-        """Note the number of rows, the rows in a batch, and the run's seed."""
-        self.samples, self.batch_size, self.seed = samples, batch_size, seed
+    def __init__(self, samples: int, batch_size: int, seed: int, purpose: str = "order") -> None:
+        """Note the number of rows, the rows in a batch, the run's seed, and what tells this order from others."""
+        self.samples, self.batch_size, self.seed, self.purpose = samples, batch_size, seed, purpose
         self._epoch = -1
         self._permutation = torch.empty(0, dtype=torch.int64)
 
@@ -38,6 +38,6 @@ class DataOrder:
 
     def _epoch_order(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
-            rng = randomness.generator(self.seed, epoch, "order")
+            rng = randomness.generator(self.seed, epoch, self.purpose)
             self._epoch, self._permutation = epoch, torch.randperm(self.samples, generator=rng)
         return self._permutation

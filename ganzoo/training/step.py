@@ -50,6 +50,8 @@ class TrainingStep(Protocol):
 class AdversarialStep:
     """The default step: one generator, one discriminator, any objective.
 
+    An architecture's own step may be a subclass, in which `rng`, `judged` and `generator_terms` say something else.
+
     Real and fake samples pass through the discriminator separately, because batch norm over both would tell them apart.
     The generator learns from the same fakes, whose graph is kept, unless `reuse_fakes` is off or the discriminator
     takes several steps; then it makes fresh ones.
@@ -88,14 +90,14 @@ class AdversarialStep:
         else:
             with torch.no_grad(), frozen_statistics(self.generator):
                 fake = self._generate(batch)
-        fake = fake.detach()
+        fake = self.judged(fake.detach())
         # Of all processes together, which the loss may average over or compare.
         real_logits = gather(self._discriminate(batch.sample, batch.condition), is_shared=True)
         fake_logits = gather(self._discriminate(fake, batch.condition), is_shared=True)
         loss = self.objective.adversarial
         if trick := self.objective.label_trick:
             shape = torch.Size([len(real_logits)] + [1] * (real_logits.dim() - 1))
-            real_targets, fake_targets = trick.targets(shape, self._rng("targets"))
+            real_targets, fake_targets = trick.targets(shape, self.rng("targets"))
             value = loss.discriminator(
                 real_logits, fake_logits, real_targets.to(self.device), fake_targets.to(self.device)
             )
@@ -121,7 +123,7 @@ class AdversarialStep:
                 return call(self.discriminator, *look(samples, batch.condition, self.discriminator))
 
             with frozen_statistics(self.discriminator), uncompiled(is_asked=self.settings.compile):
-                value = term.penalty(plain, batch.sample, fake.to(self.dtype), self._rng(f"penalty {number}"))
+                value = term.penalty(plain, batch.sample, fake.to(self.dtype), self.rng(f"penalty {number}"))
             losses[name] = weight * term.every * value
         return losses
 
@@ -136,16 +138,26 @@ class AdversarialStep:
                 with torch.no_grad():
                     real_logits = gather(self._discriminate(batch.sample, batch.condition), is_shared=True)
             losses = {self._loss_name: self.objective.adversarial_weight * loss.generator(fake_logits, real_logits)}
-            losses |= self._generator_terms(batch, fake.to(self.dtype))
+            losses |= self.generator_terms(batch, fake.to(self.dtype))
         self._fake = None
         return losses
 
-    def _generator_terms(self, batch: Batch, fake: Tensor) -> Losses:
+    def judged(self, fake: Tensor) -> Tensor:
+        """Return the fakes that the discriminator learns from, given those just made (N, *sample_shape): the same."""
+        return fake
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Losses:
+        """Return what the generator minimises besides the adversarial loss: the objective's further terms.
+
+        Args:
+            batch: The batch.
+            fake: What the generator made of it (N, *sample_shape), with its graph, in the weights' dtype.
+        """
         look = self.augmenter.held()  # the same for what a term compares
 
         def features(samples: Tensor) -> tuple[Tensor, ...]:
             seen = look(samples, batch.condition, self.discriminator)
-            with self._autocast():
+            with self.autocast():
                 found = call_features(self.discriminator, *seen)
             return tuple(feature.to(self.dtype) for feature in found)
 
@@ -163,7 +175,7 @@ class AdversarialStep:
         """Take it back."""
         self.augmenter.load_state_dict(state)
 
-    def _rng(self, purpose: str) -> torch.Generator:
+    def rng(self, purpose: str) -> torch.Generator:
         """Return a fresh generator for one purpose; each call within a step is another draw."""
         self._draw += 1
         return seeded_generator(self.settings.seed, self._index, self._draw, purpose)
@@ -171,20 +183,21 @@ class AdversarialStep:
     def _generate(self, batch: Batch) -> Tensor:
         latents = None
         if self.latent_dim:
-            rng = self._rng("latents")
+            rng = self.rng("latents")
             drawn = draw(lambda n: torch.randn(n, self.latent_dim, generator=rng), len(batch.sample))
             latents = drawn.to(self.device, self.dtype, non_blocking=True)
-        with self._autocast():
+        with self.autocast():
             return call(self.generator, latents, batch.condition)
 
     def _discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         # Real samples come in float32, and fakes from autocast; the discriminator shall see no difference.
         seen = self.augmenter(samples.to(self.dtype), condition, self.discriminator)
-        with self._autocast():
+        with self.autocast():
             logits = call(self.discriminator, *seen)
         return logits.to(self.dtype)
 
-    def _autocast(self) -> Any:
+    def autocast(self) -> Any:
+        """Return the context of one forward pass, in the run's precision."""
         # Entered for each forward and never around an optimizer step: autocast keeps its casts of weights until it is
         # left, so one context around a step would train the generator against the discriminator's old weights.
         return autocasting(self.settings.precision, self.device)

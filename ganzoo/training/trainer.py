@@ -127,7 +127,7 @@ class Trainer:
         check_flips(self.table, self.settings.flip, self.settings.shift)
         for name, network in self.gan.networks.items():
             if name.startswith("discriminator"):
-                self.objective.check(network, paired=self.gan.condition.kind == "image")
+                self.objective.check(network, paired=self.gan.condition.kind == "image" and self.table.paired)
         check_terms(self.gan, self.objective, self.table)
         self.notes = dict(notes or {})
         # Process 0 alone writes.

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from faulty import ARCHITECTURE, TERMS, broken
+from turning import TURNING
 
 import ganzoo
 from ganzoo import plugins
@@ -269,6 +270,57 @@ def test_a_faulty_architecture_is_caught(site, fault):
     assert found.startswith("ganzoo_waves/wave: ")
     with pytest.raises(ConformanceError, match="ganzoo_waves/wave: "):
         check_architecture("ganzoo_waves/wave")
+
+
+# An architecture with a step of its own, and networks that go back
+
+
+def test_an_architecture_with_its_own_step_conforms(site):
+    site.install("ganzoo-turns", TURNING)
+    check_architecture("ganzoo_turns/turn")
+
+
+STEP_FAULTS = {
+    "a network that the step leaves out": (
+        ' | {f"{name}_back": value for name, value in back.items()}',
+        "",
+        "training",
+        "after 3 steps with '.*': discriminator_back: unchanged: hidden.weight",
+    ),
+    "a step that fails": (
+        "self.mean = self.mean.lerp(",
+        "self.mean = self.meen.lerp(",
+        "training",
+        "training with .* met a AttributeError",
+    ),
+    "a state that is not taken back": (
+        '        self.mean = state["mean"]',
+        "        pass",
+        "training",
+        r"its step keeps \['mean'\], and a fresh one that is given it by load_state_dict has another",
+    ),
+    "a way back for other pictures": (
+        "replace(self, source_channels=self.channels, channels=self.source_channels)",
+        "replace(self, source_channels=self.channels)",
+        "declarations",
+        "its generator_back, built for samples of shape .*, declares to be conditioned on an image of 1x16x16",
+    ),
+    "a way back that can leave its range": (
+        "return self.output(self.hidden(condition).relu()).tanh()",
+        "hidden = self.output(self.hidden(condition).relu())\n"
+        "        return hidden if condition.shape[1] == 1 else hidden.tanh()",
+        "bounded samples",
+        "after some training, its generator_back gives samples from",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", STEP_FAULTS)
+def test_a_faulty_step_or_way_back_is_caught(site, fault):
+    old, new, check, says = STEP_FAULTS[fault]
+    site.install("ganzoo-turns", broken(TURNING, old, new))
+    found = failure(architecture_checks("ganzoo_turns/turn"), check)
+    assert re.search(says, found), found
 
 
 # Terms that break one: which, what is changed, to what, the check that must fail, and what it must say

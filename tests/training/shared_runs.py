@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from small import BATCH, RARELY, at_step, pairs, pictures, plain_gan, points, trainer
 
+from ganzoo.data.unpaired import hide_pairs
 from ganzoo.training.distributed import leave
 from ganzoo.training.resuming import pack
 
@@ -64,6 +65,7 @@ SAME = {
     "instance_noise": {**MLP, "augment": "instance_noise(0.2)", "discriminator_steps": 2},
     "dcgan with ada": {**DCGAN, "augment": "ada(target=-0.5, rise=200, every=2, p=0.4)"},
     "pix2pix with diffaugment": {**PIX2PIX, "objective": "non_saturating + r1(1)", "augment": "diffaugment"},
+    "pix2pix unpaired": {**PIX2PIX, "data": hide_pairs(pairs()), "steps": 12, "images": 48},
     "fp32": {"precision": "fp32", "model_args": PLAIN, "optimizer": "sgd", "learning_rate": 0.05},
 }
 # What must come out the same in both processes, though not in one.

@@ -22,7 +22,7 @@ LOSS = Objective.of(next(iter(LOSSES.values())))
 class SameDraws(AdversarialStep):
     """Draws the same at each step, so that only the interval tells two steps apart."""
 
-    def _rng(self, purpose):
+    def rng(self, purpose):
         return seeded_generator(0, purpose)
 
 

@@ -21,6 +21,7 @@ from small import (
 
 import ganzoo
 from ganzoo import Trainer
+from ganzoo.data.unpaired import hide_pairs
 from ganzoo.errors import CheckpointError, GanzooError, RunError
 from ganzoo.losses.non_saturating import NonSaturating
 from ganzoo.training.checkpoints import CheckpointStore
@@ -78,6 +79,7 @@ FAMILIES = {
         "shift": 2,
         "discriminator_weight": 0.5,
     },
+    "pix2pix-unpaired": {"model": "pix2pix", "data": hide_pairs(pairs(28)), "model_args": {"base_channels": 4}},
     "mlp-clipped": {"data": points(), "objective": "wasserstein + weight_clipping(0.05)", "discriminator_steps": 2},
     "mlp-instance-noise": {"data": points(), "augment": "instance_noise(0.2)", "discriminator_steps": 2},
     "dcgan-ada": {
