@@ -110,7 +110,7 @@ class Growing(nn.Module):
         return self.config.position(int(self.images))
 
     def as_seen(self, pictures: Tensor) -> Tensor:
-        """Return pictures with no more detail than the position has, mixed while a stage is faded in (appendix A).
+        """Return pictures with no more detail than the position has, mixed while a stage is faded in (figure 2).
 
         Args:
             pictures: (N, channels, height, width), of full size.

@@ -1,5 +1,6 @@
 """What a model's pictures are worth where no classifier knows the data: their patches, and whether they are copies."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -97,7 +98,7 @@ def _to_training(pictures: Tensor, train: Tensor) -> Tensor:
     """Return each picture's distance (N,) to the nearest training picture: root mean square, as a part of the range."""
     rows, others = (each.flatten(1).float() / 255 for each in (pictures, train))
     distances = torch.cat([torch.cdist(part, others).amin(1) for part in torch.split(rows, 250)])
-    return distances / rows.shape[1] ** 0.5
+    return distances / math.sqrt(rows.shape[1])
 
 
 def record(gan: GAN, folder: str, measurements: list[dict[str, Any]]) -> None:

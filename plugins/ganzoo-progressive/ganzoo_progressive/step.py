@@ -1,7 +1,7 @@
 """The training step of `progressive`: the two-player step on networks that grow with the images they have seen.
 
 Real pictures are shown with no more detail than the generator's have at this stage, and mixed like them while a stage
-is faded in (Karras et al. 2018, appendix A.1, arXiv 1710.10196). Everything else is the two-player step's, with any
+is faded in (Karras et al. 2018, figure 2, arXiv 1710.10196). Everything else is the two-player step's, with any
 objective. Penalties take gradients at pictures of full size: of an r1 at the size of a stage this is the part that the
 stage's pixels are of all pixels, so that one gamma suits all stages.
 """
