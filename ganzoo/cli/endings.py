@@ -29,8 +29,8 @@ class FileEnding(click.Path):
         Raises:
             click.BadParameter: It has another ending, or is a folder.
         """
-        path = super().convert(value, param, ctx)
-        if Path(path).suffix.lower() != self.ending:
-            example = Path(path).with_suffix(self.ending) if Path(path).name else f"out{self.ending}"
+        path: Any = super().convert(value, param, ctx)  # a Path, because of path_type
+        if path.suffix.lower() != self.ending:
+            example = path.with_suffix(self.ending) if path.name else f"out{self.ending}"
             self.fail(f"{str(path)!r} does not end with {self.ending}; give such as '{example}'.", param, ctx)
         return path
