@@ -146,7 +146,8 @@ class Journal:
 
     def _draw(self) -> None:
         trainer = self._trainer
-        self._recorder.draw(self.probe.picture(trainer.result(), trainer.settings.seed), trainer.images)
+        if trainer.run or trainer.callbacks.on_sample:  # else nobody would see it
+            self._recorder.draw(self.probe.picture(trainer.result(), trainer.settings.seed), trainer.images)
 
     def _evaluate(self) -> None:
         if self.evaluator:

@@ -33,6 +33,7 @@ from ganzoo.data.toy import RING_MODES, mode_coverage
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, RunError, UnknownNameError, WeightsError
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.training import resuming
+from ganzoo.training.probe import Probe
 from ganzoo.training.step import AdversarialStep
 from ganzoo.training.trainer import CHANNELS_LAST_FROM
 
@@ -212,6 +213,20 @@ def test_half_precision_weights(tmp_path):
     loaded = ganzoo.load(tmp_path / "run" / "model")
     assert loaded.config.networks["generator"].dtype == "float16"
     assert torch.allclose(loaded.sample(4, seed=0), gan.sample(4, seed=0), atol=1e-2)
+
+
+def test_pictures_are_drawn_only_where_somebody_sees_them(monkeypatch):
+    seen, drawn, picture = [], [], Probe.picture
+    monkeypatch.setattr(Probe, "picture", lambda *arguments: drawn.append(1) or picture(*arguments))
+
+    class Looks(ganzoo.Callback):
+        def on_sample(self, images, shown):
+            seen.append(images)
+
+    trainer(steps=2).fit()
+    assert not drawn
+    trainer(steps=2, callbacks=[Looks()]).fit()
+    assert (seen, len(drawn)) == ([0, 32], 2)
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
