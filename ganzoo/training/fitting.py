@@ -100,8 +100,9 @@ def create_gan(
     """
     kinds = zoo.architecture_of(plugins.find("architecture", architecture)).kinds("generator")
     if kinds == ("image",) and conditional is not False and table.condition.kind != "image":
+        has = "none" if table.condition.kind == "none" else f"a {table.condition.kind} for each instead"
         raise InputError(
-            f"{architecture} makes pictures from pictures, and {table.name} has no pairs of them; give 'pairs:PATH', a "
+            f"{architecture} makes pictures from pictures, and {table.name} has {has}; give pairs as 'pairs:PATH', a "
             f"folder or an archive of {LAYOUTS}"
         )
     if conditional is None:

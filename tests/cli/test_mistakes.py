@@ -105,10 +105,10 @@ def test_a_run_without_a_model_yet_is_to_be_resumed(tmp_path):
         ganzoo.load(tmp_path)
 
 
-@pytest.mark.parametrize("data", ["mnist-test", "ring"])
-def test_pix2pix_says_that_it_needs_pairs_and_how_they_lie(here, data):
+@pytest.mark.parametrize(("data", "has"), [("mnist-test", "a label for each instead"), ("ring", "none")])
+def test_pix2pix_says_that_it_needs_pairs_and_how_they_lie(here, data, has):
     said = refusal("train", "pix2pix", "--data", data, "--images", 64)
-    assert f"pix2pix makes pictures from pictures, and {data} has no pairs of them; give 'pairs:PATH'" in said
+    assert f"pix2pix makes pictures from pictures, and {data} has {has}; give pairs as 'pairs:PATH'" in said
     assert "whose left half is the source and right half the target, or folders A (sources) and B (targets)" in said
 
 

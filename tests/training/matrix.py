@@ -67,9 +67,9 @@ def spread(number):
     """
     tricks, penalties = (list(NOTHING | found) for found in (TRICKS, PENALTIES))
     return [
-        (loss, trick, penalties[(i + j + number) % len(penalties)])
+        (loss, tricks[j % len(tricks)], penalties[(i + j + number) % len(penalties)])
         for i, loss in enumerate(LOSSES)
-        for j, trick in enumerate(tricks)
+        for j in range(max(len(tricks), len(penalties)))
     ]
 
 

@@ -83,8 +83,15 @@ def attempt(pairing, objectives):
     return "\n".join(wrong)
 
 
-# The kinds come round too: the same kind has another part with the next networks.
-PARTS = {pairing: spread(number + number // len(KINDS)) for number, pairing in enumerate(PAIRINGS)}
+def in_turn():
+    """Give each pairing a part of the objectives, so that a generator's pairings take turns with the parts."""
+    built = Counter()
+    for pairing in PAIRINGS:
+        yield pairing, spread(built[pairing.generator])
+        built[pairing.generator] += pairing.can_be_built
+
+
+PARTS = dict(in_turn())
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=str)

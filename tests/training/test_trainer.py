@@ -623,11 +623,14 @@ def test_labels_condition_what_needs_them_and_else_only_when_asked():
 
 @pytest.mark.parametrize("model", ["cgan", "pix2pix"])
 def test_a_needed_condition_that_the_data_lacks_is_asked_for(model):
-    kinds = {"cgan": "label or vector", "pix2pix": "image"}[model]
+    begins, asked = {
+        "cgan": ("makes its samples from a condition (label or vector), and", "a conditional model was asked for, and"),
+        "pix2pix": ("makes pictures from pictures, and", "pix2pix makes pictures from pictures, and"),
+    }[model]
     with pytest.raises(InputError) as refused:
         trainer(model=model, data=pictures())
-    assert str(refused.value).startswith(f"{model} makes its samples from a condition ({kinds}), and data has none; ")
-    with pytest.raises(InputError, match="a conditional model was asked for, and data has no"):
+    assert str(refused.value).startswith(f"{model} {begins} data has none; ")
+    with pytest.raises(InputError, match=f"{asked} data has no"):
         trainer(model=model, data=pictures(), conditional=True)
     with pytest.raises(ConfigError, match=f"the generator of {model} goes with a condition only"):
         trainer(model=model, data=pairs(), conditional=False)
@@ -641,15 +644,20 @@ def test_a_needed_condition_that_the_data_lacks_is_asked_for(model):
         ("dcgan", pairs(), "image"),
         ("dcgan", described(), "vector"),
         ("cgan", pairs(), "image"),
-        ("pix2pix", described(), "vector"),
-        ("pix2pix", pictures(classes=3), "label"),
     ],
 )
 def test_a_condition_that_the_architecture_does_not_take_is_refused(model, data, kind):
-    asked = [True, None] if model in ("cgan", "pix2pix") else [True]
+    asked = [True, None] if model == "cgan" else [True]
     for conditional in asked:
         with pytest.raises(ConfigError, match=f"the generator of {model} takes no {kind} as its condition .*; use "):
             trainer(model=model, data=data, conditional=conditional)
+
+
+@pytest.mark.parametrize(("data", "kind"), [(described(), "vector"), (pictures(classes=3), "label")])
+@pytest.mark.parametrize("conditional", [True, None])
+def test_what_makes_pictures_from_pictures_asks_for_pairs(data, kind, conditional):
+    with pytest.raises(InputError, match=f"data has a {kind} for each instead; give pairs as 'pairs:PATH'"):
+        trainer(model="pix2pix", data=data, conditional=conditional)
 
 
 def test_a_model_of_another_condition_is_refused_with_the_data():
