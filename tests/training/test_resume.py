@@ -112,7 +112,7 @@ def cut_families():
             yield pytest.param(family, cuts, id=f"{family}-{name}", marks=marks)
 
 
-@pytest.mark.parametrize(("family", "cuts"), cut_families())
+@pytest.mark.parametrize(("family", "cuts"), list(cut_families()))
 def test_resumed_is_bit_identical_to_uninterrupted(tmp_path, whole, family, cuts):
     run = tmp_path / "run"
     images = 16 * FAMILIES[family].get("discriminator_steps", 1)
