@@ -224,7 +224,10 @@ def read_json_object(text: str | bytes, what: str) -> dict[str, Any]:
         content = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
         _check_plain(content)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise ConfigError(f"{what} cannot be read: {str(error)[:200]}") from error
+        raise ConfigError(
+            f"{what} cannot be read: {str(error)[:200]}; it takes JSON as ganzoo writes it, so undo the change or get "
+            "the file again"
+        ) from error
     if not isinstance(content, dict):
         raise ConfigError(f"{what} holds {type(content).__name__}; it takes an object")
     return content

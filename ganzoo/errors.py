@@ -6,6 +6,7 @@ traceback.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -86,9 +87,14 @@ class DivergenceError(GanzooError, ArithmeticError):
 
 
 class ProcessesError(GanzooError, RuntimeError):
-    """Another of the processes that train together failed, is gone, or did not come."""
+    """Another of the processes that train together failed, is gone, or did not come.
+
+    Attributes:
+        failed: The number of the process that failed and says why itself; None where none does.
+    """
 
     exit_code = 4
+    failed: int | None = None
 
 
 class HubError(GanzooError):
@@ -134,12 +140,20 @@ class DiscriminatorWonWarning(UserWarning):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x' or 'y'?"` for the nearest of `known`, or an empty string.
 
+    Where nothing is spelt nearly alike, that is what begins with these letters word by word: `lr` for `learning_rate`.
+
     Args:
         name: What was received.
         known: What would have been accepted.
     """
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    choices = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    near = near or [choice for choice in choices if len(name) > 1 and _initials(choice) == name.lower()][:3]
     return "; did you mean " + " or ".join(repr(match) for match in near) + "?" if near else ""
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in re.split(r"[\W_]+", name)).lower()
 
 
 def given(value: object) -> str:

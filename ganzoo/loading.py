@@ -28,6 +28,7 @@ def read_config(files: "ModelFiles") -> "ModelConfig":
         HubError: It cannot be fetched.
     """
     from ganzoo.config import LARGEST_CONFIG, ModelConfig
+    from ganzoo.sources import hint_of_run
 
     path = files.path("config.json", largest=LARGEST_CONFIG)
     try:
@@ -35,9 +36,13 @@ def read_config(files: "ModelFiles") -> "ModelConfig":
             text = file.read(LARGEST_CONFIG + 1)
     except OSError as error:
         raise SourceError(
-            f"{str(path.parent)!r} holds no readable config.json; give a folder that save_pretrained wrote"
+            hint_of_run(path.parent)
+            or f"{str(path.parent)!r} holds no readable config.json; give a folder that save_pretrained wrote"
         ) from error
-    return ModelConfig.from_json(text)
+    try:
+        return ModelConfig.from_json(text)
+    except ConfigError as error:
+        raise ConfigError(f"{error} (in {str(path)!r})") from error
 
 
 @dataclass(frozen=True)

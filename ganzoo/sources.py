@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ganzoo.errors import ConfigError, SourceError, WeightsError
-from ganzoo.files import is_folder
+from ganzoo.files import from_home, is_file, is_folder
 from ganzoo.registry import REPOSITORY
 
 LOCAL = "local-dir:"
@@ -152,8 +152,20 @@ def other_spellings(text: str) -> str:
     is_repository = REPOSITORY.fullmatch(repository) and (not revision or REVISION.fullmatch(revision))
     hints = [f"for the repository on the Hugging Face Hub write 'hf-hub:{text}'"] if is_repository else []
     if text and is_folder(text):
-        hints.append(f"for the folder of this path write '{LOCAL}{text}'")
+        hints.append(hint_of_run(text) or f"for the folder of this path write '{LOCAL}{text}'")
     return "".join(f"; {hint}" for hint in hints)
+
+
+def hint_of_run(folder: str | os.PathLike[str]) -> str:
+    """Return where the models of a run's folder are, for a message; an empty string for any other folder."""
+    path = from_home(folder)
+    if is_file(path / "config.json") or not is_file(path / "config.toml"):
+        return ""
+    words = {"model": "model", "best": "best model"}
+    models = [f"{words[name]} is '{LOCAL}{path / name}'" for name in words if is_file(path / name / "config.json")]
+    if models:
+        return f"{str(folder)!r} is the folder of a run, whose {' and whose '.join(models)}"
+    return f"{str(folder)!r} is the folder of a run that has no model yet; go on with it: ganzoo resume {path}"
 
 
 def _folder(path: str, revision: str | None) -> Source:

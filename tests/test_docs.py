@@ -24,7 +24,6 @@ def test_the_two_commands_come_first():
     assert second == 'pip install -e ".[test]" && pytest'
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("code", PYTHON, ids=[code.split("\n")[2][:30] for code in PYTHON])
 def test_the_python_examples_run(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from ganzoo import __version__, plugins
+from ganzoo.cli.refusals import let_process_0_speak
 from ganzoo.errors import GanzooError, HubWarning, did_you_mean
 
 COMMANDS = {
@@ -110,10 +111,14 @@ def reporting(context: click.Context) -> Iterator[None]:
     try:
         yield
     except GanzooError as error:
+        let_process_0_speak(context, error)
         if context.find_root().params.get("debug"):
             traceback.print_exc()
         click.ClickException(str(error)).show()
         raise click.exceptions.Exit(error.exit_code) from error
+    except click.ClickException as error:  # which click shows
+        let_process_0_speak(context, error)
+        raise
     except (KeyboardInterrupt, click.Abort) as error:
         raise click.exceptions.Exit(130) from error
 

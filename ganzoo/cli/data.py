@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.endings import FileEnding
+
 
 @click.group(short_help="Look at data, or pack it into one file.")
 def data() -> None:
@@ -13,7 +15,7 @@ def data() -> None:
 
 @data.command(short_help="Say what lies in a folder or an archive of pictures.")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw up to 64 of them into this PNG.")
+@click.option("--sheet", type=FileEnding(".png"), help="Draw up to 64 of them into this PNG.")
 @click.option(
     "--labels",
     type=click.Choice(["folders", "none"]),
@@ -47,17 +49,19 @@ def check(folder: Path, sheet: Path | None, labels: str, as_json: bool) -> None:
 
 @data.command(short_help="Write any data as one .npz file.")
 @click.argument("source")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--split", type=click.Choice(["train", "test", "val"]), default="train", show_default=True)
-def pack(source: str, out: Path, split: str) -> None:
+@click.argument("out", type=FileEnding(".npz"))
+@click.option("--split", type=click.Choice(["train", "test", "val"]), help="Which part of it.  [default: train]")
+def pack(source: str, out: Path, split: str | None) -> None:
     """Write the data SOURCE, as --data of `ganzoo train` takes it, to OUT.npz, which --data takes too.
 
     Example: ganzoo data pack pictures,image_size=64:photos photos.npz
     """
-    from ganzoo.data.loading import open_data
+    from ganzoo.data.loading import check_split, open_data
     from ganzoo.data.npz import write_npz
 
-    table = open_data(source, split=split)
+    if split is not None:
+        check_split(source, split)
+    table = open_data(source, split=split or "train")
     write_npz(table, out)
     shape = "x".join(map(str, table.sample_shape))
     click.echo(f"wrote {len(table):,} samples of {shape} to {out}")

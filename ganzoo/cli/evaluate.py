@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.endings import FileEnding
 from ganzoo.errors import InputError
 
 
@@ -20,7 +21,7 @@ from ganzoo.errors import InputError
 @click.option("--samples", type=click.IntRange(1), help="How many to draw.  [default: 10000 pictures, 2500 points]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The samples' seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON to this file too.")
+@click.option("--out", type=FileEnding(".json"), help="Write the JSON to this file too.")
 @click.option("--record", is_flag=True, help="Write the numbers into the card of MODEL, a local-dir:PATH.")
 def evaluate(
     model: str,

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.endings import FileEnding
 from ganzoo.errors import InputError
 
 
 @click.command(short_help="Draw a run's losses, D(x), D(G(z)) and samples.")
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The PNG.  [default: RUN/progress.png]")
-@click.option(
-    "--gif", type=click.Path(dir_okay=False, path_type=Path), help="Write the fixed samples as an animated GIF too."
-)
+@click.option("--out", type=FileEnding(".png"), help="The PNG.  [default: RUN/progress.png]")
+@click.option("--gif", type=FileEnding(".gif"), help="Write the fixed samples as an animated GIF too.")
 def progress(run: Path, out: Path | None, gif: Path | None) -> None:
     """Draw the curves of the run in folder RUN over images shown, and its fixed samples below, also while it trains.
 

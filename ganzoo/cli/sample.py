@@ -1,12 +1,14 @@
 """`ganzoo sample`: pictures from a trained generator."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ganzoo.errors import InputError
+from ganzoo.cli.endings import FileEnding
+from ganzoo.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +22,7 @@ FOLDER = re.compile(r"\w(?:[\w .+-]{0,62}\w)?")
 
 @click.command(short_help="Draw samples of a model as one picture, or one file each.")
 @click.argument("model")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write one PNG with all samples.")
+@click.option("--out", type=FileEnding(".png"), help="Write one PNG with all samples.")
 @click.option(
     "--each",
     type=click.Path(file_okay=False, path_type=Path),
@@ -30,7 +32,7 @@ FOLDER = re.compile(r"\w(?:[\w .+-]{0,62}\w)?")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Sample i depends on (seed, i) alone."
 )
-@click.option("--labels", help="Labels of a conditional model: one, or several with commas, used in turn.")
+@click.option("--labels", help="Classes of a conditional model, by number or name; several with commas, used in turn.")
 @click.option("--per-class", type=click.IntRange(1), help="So many samples of each class, instead of --number.")
 @click.option("--truncation", type=float, help="Cut latents off at this: less variety, more typical samples.")
 @click.option("--columns", type=click.IntRange(1), help="Columns of the grid.")
@@ -100,11 +102,37 @@ def choose_labels(gan: "GAN", labels: str | None, per_class: int | None, number:
         return torch.arange(classes).repeat_interleave(per_class)
     if labels is None:
         return None
-    try:
-        listed = torch.tensor([int(label) for label in labels.split(",")])
-    except ValueError:
-        raise InputError(f"--labels is {labels!r}; it takes whole numbers with commas, such as 3 or 0,1,2") from None
+    names = gan.config.sampling.class_names
+    listed = torch.tensor([read_label(label.strip(), labels, names) for label in labels.split(",")])
     return listed[torch.arange(number) % len(listed)]
+
+
+def read_label(label: str, labels: str, names: Sequence[str]) -> int:
+    """Return the number of a class that is given by its number or its name, in capitals or not; a number wins.
+
+    Args:
+        label: The class.
+        labels: All that was given, for the message.
+        names: The model's class names, in order; none for a model that has none.
+
+    Raises:
+        InputError: It is neither, or names two classes.
+    """
+    try:
+        return int(label)
+    except ValueError:
+        alike = [i for i, name in enumerate(names) if name == label] or [
+            i for i, name in enumerate(names) if name.casefold() == label.casefold()
+        ]
+        if len(alike) == 1:
+            return alike[0]
+    # Names that are but numbers say nothing that the numbers do not.
+    told = [name for name in names if not name.isdecimal()]
+    shown = ", ".join(told[:20]) + (" and others" if len(told) > 20 else "")
+    raise InputError(
+        f"--labels is {labels!r}{did_you_mean(label, told)}; it takes whole numbers with commas, such as 3 or 0,1,2"
+        + (f", or this model's class names: {shown}" if told else "")
+    )
 
 
 def write_each(

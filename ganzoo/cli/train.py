@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ganzoo.cli.refusals import TRAINING
 from ganzoo.errors import ConfigError, InputError
 
 # Options that are settings of the run, by the name the settings have.
@@ -95,8 +96,8 @@ def train(
     Example: ganzoo train mlp --data mnist-test --images 200000
     """
     from ganzoo.config import build_config
-    from ganzoo.data.loading import open_data
-    from ganzoo.training.recipes import DEFAULT_OBJECTIVE, notes_of, read_recipe
+    from ganzoo.data.loading import FORMS, check_split, open_data
+    from ganzoo.training.recipes import DEFAULT_OBJECTIVE, data_of, is_for, notes_of, read_recipe
     from ganzoo.training.run import next_free
     from ganzoo.training.settings import Settings
     from ganzoo.training.trainer import Trainer
@@ -108,7 +109,7 @@ def train(
         raise InputError("nothing was named to train; give an architecture such as mlp, or --recipe NAME")
     data = data or source.get("source")
     if data is None:
-        hint = source.get("hint", "a name that 'ganzoo list' shows, or a folder of idx files")
+        hint = source.get("hint", FORMS)
         raise InputError(f"no data was given to train on; give --data with {hint}")
     given = {key: value for key, value in settings.items() if value is not None}
     chosen = {**plan.get("training", {}), **parse_assignments(assignments), **given}
@@ -116,12 +117,15 @@ def train(
         raise InputError("no budget was given; give --images, such as --images 200000")
     build_config(Settings, chosen, "training")  # -s could name another argument of the trainer
     objective = objective or plan.get("objective", DEFAULT_OBJECTIVE)
+    if split is not None:
+        check_split(data, split)
     split = split or source.get("split", "train")
     conditional = conditional or source.get("conditional") or None
     model_args = {**model.get("args", {}), **parse_assignments(arguments)}
     discriminator = discriminator or model.get("discriminator")
     discriminator_args = {**model.get("discriminator_args", {}), **parse_assignments(discriminator_arguments)}
     table = open_data(data, split=split)
+    fingerprint = table.fingerprint() if plan else ""
     asked = {
         "objective": objective,
         "model": {
@@ -147,9 +151,12 @@ def train(
         discriminator_args=discriminator_args,
         conditional=conditional,
         callbacks=callbacks,
-        notes=notes_of(plan, asked, table.fingerprint()) if plan else {},
+        notes=notes_of(plan, asked, fingerprint) if plan else {},
         **chosen,
     )
+    if is_for(plan, data, fingerprint) is False and not trainer.processes.number:
+        other = f"the recipe {plan['name']} is for {data_of(plan)}, and this is {table.name}; expect other results"
+        click.echo(other, err=True)
     if dry_run:
         click.echo(trainer.plan())
     else:
@@ -162,20 +169,32 @@ def resume(run: Path) -> None:
     """Go on with the run in folder RUN from its newest checkpoint, bit for bit."""
     from ganzoo.training.trainer import Trainer
 
-    finish(Trainer.resume(run))
+    trainer = Trainer.resume(run)
+    finished = (
+        f"the run in {run} is finished, after {trainer.images:,} images; to go on, set images under [training] in "
+        f"{run / 'config.toml'} to more, and resume it again"
+    )
+    finish(trainer, finished if trainer.index >= trainer.settings.steps else "")
 
 
-def finish(trainer: Any) -> None:
-    """Train to the end and say where the model is."""
+def finish(trainer: Any, opening: str = "") -> None:
+    """Train to the end and say where the model is.
+
+    Args:
+        trainer: The trainer.
+        opening: What to say first; by default what is trained, and in which folder.
+    """
     from ganzoo.training.distributed import leave
 
+    click.get_current_context().meta[TRAINING] = True
     if trainer.processes.number:  # another process writes and speaks
         trainer.fit()
         leave()
         return
-    click.echo(
-        f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}", err=True
+    opening = opening or (
+        f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}"
     )
+    click.echo(opening, err=True)
     gan, model = trainer.fit(), trainer.run.model
     leave()
     command = {

@@ -1,16 +1,21 @@
 """`ganzoo translate`: pictures in, pictures out."""
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from ganzoo.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WORTH_A_BAR = 100  # reading fewer pictures takes no time worth a progress bar
+
 
 @click.command(short_help="Translate pictures with an image-conditioned model.")
 @click.argument("model")
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Write NAME.png for each here."
 )
@@ -61,9 +66,16 @@ def translate(
     shape = condition_of(translator).shape
     resize = resize or ("none" if takes_any_size(translator) else "stretch")
     how = next((each for each in get_args(Resize) if each == resize), None)
+
+    def read(path: Path) -> tuple["Tensor", str]:
+        return source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+
+    # All are read once before the first is translated, so that one that cannot be read leaves nothing half done.
+    for path in tqdm(pictures, "reading", unit=" pictures", disable=None if len(pictures) > WORTH_A_BAR else True):
+        read(path)
     with tqdm(total=len(names), unit=" pictures", disable=None) as bar:
         for name, path in names.items():
-            source, description = source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+            source, description = read(path)
             save_png(picture(gan.translate(source, seed=seed, network=network)), out / name)
             bar.write(f"{path}: {description}; wrote {out / name}")
             bar.update()

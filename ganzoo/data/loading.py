@@ -22,7 +22,13 @@ from ganzoo.data.pairs import open_pairs_text
 from ganzoo.data.shelves import ARCHIVE, is_picture
 from ganzoo.data.table import Table
 from ganzoo.data.unpaired import open_unpaired_text
-from ganzoo.errors import DataError, UnknownNameError
+from ganzoo.errors import DataError, InputError, UnknownNameError
+
+# What data given as text can be, for messages.
+FORMS = (
+    "a name that 'ganzoo list' shows, a folder or an archive (zip, tar) of pictures, a .npz file, a folder of idx "
+    "files, 'pairs:PATH' for pairs of pictures, or 'torchvision:NAME' for MNIST, FashionMNIST or CIFAR10"
+)
 
 Data = Table | str | os.PathLike[str] | Array | tuple[Any, Any] | MapStyle | Dataset[Any]
 
@@ -96,17 +102,51 @@ def open_data(data: Data, *, split: str = "train", value_range: ValueRange | Non
     )
 
 
+def check_split(data: str, split: str) -> None:
+    """Refuse a split that is asked for beside data, and that would change nothing.
+
+    Args:
+        data: The data, as text.
+        split: The split.
+
+    Raises:
+        InputError: The text names another split, or the data comes in one part and the split is not `"train"`.
+    """
+    kind, colon, _ = data.partition(":")
+    word, _, named = kind.partition(",")[0].partition("@")
+    if colon and word in ("pairs", "reversed-pairs", "pictures", "torchvision"):
+        if named and named != split:
+            raise InputError(f"the split {split!r} was asked of {data!r}, which names {named!r}; leave one of them out")
+    elif split != "train" and _is_in_one_part(data):
+        raise InputError(
+            f"the split {split!r} was asked of {data!r}, which comes in one part and has no splits; leave it out"
+        )
+
+
+def _is_in_one_part(text: str) -> bool:
+    path = Path(text)
+    if not (text.startswith((".", "~")) or path.is_absolute()):
+        try:
+            plugins.find("dataset", text)
+        except UnknownNameError:
+            pass
+        else:
+            return True
+    path = files.from_home(path)
+    return files.is_file(path) and not ARCHIVE.search(path.name)
+
+
 def _open_text(text: str, split: str, value_range: ValueRange | None) -> Table:
     path = Path(text)
     if text.startswith((".", "~")) or path.is_absolute():
         return _open_path(path, split, value_range)
     try:
         entry = plugins.find("dataset", text)
-    except UnknownNameError:
+    except UnknownNameError as error:
         # A registered name can hold a slash too (plugin/name), so a path is what no plugin knows.
         if path.exists() or path.name != text:
             return _open_path(path, split, value_range)
-        raise
+        raise UnknownNameError(f"{error} There is no folder or file {text[:100]!r} either; give {FORMS}") from error
     table = entry.load()()
     if not isinstance(table, Table):
         raise DataError(f"data set {text!r} gave a {type(table).__name__}, not a Table; report this to its plugin")
@@ -123,7 +163,4 @@ def _open_path(path: Path, split: str, value_range: ValueRange | None) -> Table:
         return open_plain(path, split) if ARCHIVE.search(path.name) else open_idx_images(path)
     if files.is_folder(path):
         return open_idx_folder(path, split) if has_idx_files(path) else open_plain(path, split)
-    raise DataError(
-        f"there is no folder or file {str(path)!r}; give a folder or an archive of pictures, a folder of idx files, a "
-        ".npz file, 'pairs:PATH' for pairs of pictures, or a name that 'ganzoo list' shows"
-    )
+    raise DataError(f"there is no folder or file {str(path)!r}; give {FORMS}")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test", "val")
 
+# How pairs lie, for messages.
+LAYOUTS = "pictures whose left half is the source and right half the target, or folders A (sources) and B (targets)"
+
 MAX_TABLE_BYTES = 32 * 2**30
 
 # Reading fewer files than this takes no time worth a progress bar.
@@ -29,7 +32,6 @@ _WORTH_A_BAR = 1_000
 
 _AB = ("A", "B")
 _TEXT = re.compile(r"(?P<reversed>reversed-)?pairs(?:@(?P<split>[^:]*))?:(?P<path>.*)", re.DOTALL)
-_LAYOUTS = "pictures whose left half is the source and right half the target, or folders A (sources) and B (targets)"
 
 
 def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: bool = False) -> Table:
@@ -61,7 +63,7 @@ def open_pairs(path: str | os.PathLike[str], *, split: str = "train", reverse: b
         raise InputError(f"there is no split {split!r}; use {', '.join(map(repr, SPLITS))}")
     place = from_home(path)
     with ExitStack() as stack:
-        shelf = open_shelf(place, stack, contents=_LAYOUTS)
+        shelf = open_shelf(place, stack, contents=LAYOUTS)
         sides = _read(shelf, _find_files(shelf, split))
     sources, targets = reversed(sides) if reverse else sides
     kind = ("reversed-" if reverse else "") + "pairs" + ("" if split == "train" else f"@{split}")
@@ -101,7 +103,7 @@ def _find_files(shelf: Shelf, split: str) -> list[tuple[str, ...]]:
     names = [shelf.pictures(place) for place in places]
     for place, found in zip(places, names, strict=True):
         if not found:
-            raise DataError(f"there are no pictures in {str(shelf.path / place)!r}; give a place of {_LAYOUTS}")
+            raise DataError(f"there are no pictures in {str(shelf.path / place)!r}; give a place of {LAYOUTS}")
     if len(places) == 1:
         return [(join(places[0], name),) for name in names[0]]
     sources, targets = (_by_stem(shelf, *side) for side in zip(places, names, strict=True))

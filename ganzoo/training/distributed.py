@@ -188,7 +188,9 @@ class Processes:
         if self._failure:
             raise self._failure
         if code >= FAILURE:
-            raise ProcessesError(f"process {code - FAILURE} failed, and the others end with it; its message says why")
+            told = ProcessesError(f"process {code - FAILURE} failed, and the others end with it; its message says why")
+            told.failed = code - FAILURE
+            raise told
         return Signals(code) if code else None
 
     def agree_that(self, is_so: bool) -> bool:

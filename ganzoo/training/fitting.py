@@ -8,6 +8,7 @@ import torch
 
 from ganzoo import plugins, randomness, zoo
 from ganzoo.building import check_settings
+from ganzoo.data.pairs import LAYOUTS
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, given
 from ganzoo.gan import GAN
@@ -98,6 +99,12 @@ def create_gan(
             cannot be conditioned so.
     """
     kinds = zoo.architecture_of(plugins.find("architecture", architecture)).kinds("generator")
+    if kinds == ("image",) and conditional is not False and table.condition.kind != "image":
+        has = "none" if table.condition.kind == "none" else f"a {table.condition.kind} for each instead"
+        raise InputError(
+            f"{architecture} makes pictures from pictures, and {table.name} has {has}; give pairs as 'pairs:PATH', a "
+            f"folder or an archive of {LAYOUTS}"
+        )
     if conditional is None:
         conditional = "none" not in kinds
         if conditional and table.condition.kind == "none":

@@ -146,7 +146,7 @@ class Journal:
 
     def _draw(self) -> None:
         trainer = self._trainer
-        if trainer.run or trainer.callbacks.on_sample:
+        if trainer.run or trainer.callbacks.on_sample:  # else nobody would see it
             self._recorder.draw(self.probe.picture(trainer.result(), trainer.settings.seed), trainer.images)
 
     def _evaluate(self) -> None:

@@ -58,7 +58,7 @@ def read_recipe(source: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UnknownNameError(f"there is no recipe file {str(path)!r}") from error
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the recipe {source!r} cannot be read: {error}") from error
+        raise ConfigError(f"the recipe {str(path)!r} cannot be read: {error}; it takes TOML, so mend it") from error
     known = {"objective": str, "model": dict, "data": dict, "training": dict, "license": dict}
     for key, value in recipe.items():
         if key not in known or not isinstance(value, known[key]):
@@ -89,6 +89,26 @@ def _find_recipe(name: str) -> Path:
     return Path(str(package_files(package))) / "recipes" / f"{entry.name}.toml"
 
 
+def data_of(recipe: Mapping[str, Any]) -> str:
+    """Return the data that a recipe is for, in words."""
+    data = recipe.get("data", {})
+    return str(data.get("hint") or data.get("source") or f"data of fingerprint {data.get('fingerprint', '')[:12]}")
+
+
+def is_for(recipe: Mapping[str, Any], source: str, fingerprint: str) -> bool | None:
+    """Tell whether data is what a recipe is for; None for a recipe that says nothing of it.
+
+    Args:
+        recipe: What `read_recipe` returned.
+        source: The data, as the user named it.
+        fingerprint: Its fingerprint.
+    """
+    data = recipe.get("data", {})
+    if known := data.get("fingerprint"):
+        return bool(known == fingerprint)
+    return bool(data["source"] == source) if data.get("source") else None
+
+
 def notes_of(recipe: Mapping[str, Any], asked: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
     """Return what a run may say of its recipe: the name if it was followed, the licence if the data is the recipe's.
 
@@ -97,10 +117,8 @@ def notes_of(recipe: Mapping[str, Any], asked: Mapping[str, Any], fingerprint: s
         asked: The sections of a recipe as the run has them, with what replaces the recipe's settings.
         fingerprint: The fingerprint of the run's data.
     """
-    data = recipe.get("data", {})
-    known = data.get("fingerprint") or data.get("source")
-    is_own = known == (fingerprint if "fingerprint" in data else asked["data"]["source"])
-    is_followed = (is_own or known is None) and _decisive(recipe) == _decisive(asked)
+    is_own = is_for(recipe, asked["data"]["source"], fingerprint)
+    is_followed = is_own is not False and _decisive(recipe) == _decisive(asked)
     notes = {"recipe": recipe["name"]} if is_followed else {}
     return notes | ({"license": recipe["license"]} if is_own and "license" in recipe else {})
 

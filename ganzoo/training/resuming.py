@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo import weights
 from ganzoo.config import build_config
-from ganzoo.errors import CheckpointError, RunError, WeightsError
+from ganzoo.errors import CheckpointError, ConfigError, RunError, WeightsError
 from ganzoo.training.checkpoints import Checkpoint
 from ganzoo.training.description import HOUSEKEEPING
 from ganzoo.training.settings import Settings
@@ -166,7 +166,10 @@ def arguments(config: Mapping[str, Any], run: Path, **given: Any) -> dict[str, A
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"the config of the run {str(run)!r} lacks {error}; start the run anew elsewhere") from error
     _check_types(config["objective"], model, data, run)
-    build_config(Settings, settings, "training")
+    try:
+        build_config(Settings, settings, "training")
+    except ConfigError as error:
+        raise ConfigError(f"{error} (in {str(run / 'config.toml')!r})") from error
     chosen = {name: recorded[name] if given[name] is None else given[name] for name in recorded}
     chosen["step"] = given["step"]
     chosen["callbacks"] = given.get("callbacks")

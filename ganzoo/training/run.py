@@ -100,7 +100,9 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"{str(self.path)!r} holds no run: there is no readable config.toml in it") from error
         except ValueError as error:
-            raise RunError(f"{str(self.config_file)!r} cannot be read: {error}") from error
+            raise RunError(
+                f"{str(self.config_file)!r} cannot be read: {error}; undo the change, or start a new run"
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -207,7 +207,7 @@ def test_resume_goes_on_to_the_budget_in_the_config(here):
         (["mlp", "--data", "ring", "--images", "64", "--discriminator", "mlpp"], "did you mean 'mlp'"),
         (["mlp", "--data", "ring", "--images", "64", "--discriminator", "dcgan"], "dcgan takes pictures"),
         (["timm", "--data", "ring", "--images", "64"], "timm has no generator"),
-        (["pix2pix", "--data", "mnist-test", "--images", "64"], "takes no label as its condition"),
+        (["pix2pix", "--data", "mnist-test", "--images", "64"], "give pairs as 'pairs:PATH'"),
         (["cgan", "--data", "ring", "--images", "64"], "makes its samples from a condition (label or vector)"),
         (
             ["mlp", "--data", "ring", "--images", "64", "--objective", "minimax + l1"],

@@ -161,9 +161,11 @@ def serve():
 
     import torch
 
+    import ganzoo.gan
     from ganzoo.cli import main
 
     torch.set_num_threads(1)
+    ganzoo.gan.HISTOGRAM = 100  # points in a picture, which would take most of the time
     with contextlib.ExitStack() as quiet:  # what is imported only while a run goes on, the children need not import
         quiet.enter_context(contextlib.redirect_stdout(StringIO()))
         quiet.enter_context(contextlib.redirect_stderr(StringIO()))

@@ -608,7 +608,6 @@ def test_a_model_on_the_hub_alone_names_an_architecture_that_there_is(site):
         check_plugin("ganzoo-waves", width=4)
 
 
-@pytest.mark.slow
 def test_pretrained_models_of_ganzoo_conform():
     checks = [check for check in plugin_checks("torch-ganzoo") if check.name == "pretrained model"]
     assert [check.subject for check in checks] == ganzoo.list_pretrained(provider="torch-ganzoo")

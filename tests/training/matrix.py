@@ -59,6 +59,20 @@ NOTHING = {"": None}
 OBJECTIVES = list(itertools.product(LOSSES, NOTHING | TRICKS, NOTHING | PENALTIES))
 
 
+def spread(number):
+    """Return a part of the objectives, in which any two terms meet; there are as many as penalties, and one.
+
+    Args:
+        number: Which part, counted round and round.
+    """
+    tricks, penalties = (list(NOTHING | found) for found in (TRICKS, PENALTIES))
+    return [
+        (loss, tricks[j % len(tricks)], penalties[(i + j + number) % len(penalties)])
+        for i, loss in enumerate(LOSSES)
+        for j in range(max(len(tricks), len(penalties)))
+    ]
+
+
 def objective(*names):
     """Return the sum of terms by name; an empty name adds nothing."""
     known = LOSSES | TRICKS | PENALTIES | CONSTRAINTS | GENERATOR_TERMS

@@ -15,7 +15,7 @@ from ganzoo import Trainer
 from ganzoo.losses.term import AdversarialLoss
 from ganzoo.training.checkpoints import CheckpointStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")
 
 SIGNALS = {"SIGTERM": ("SystemExit", 143), "SIGINT": ("KeyboardInterrupt", None), "SIGUSR1": ("SystemExit", 0)}
 FAULTS = ["weight", "gradient", "average", "statistic"]

@@ -110,8 +110,19 @@ def whole(tmp_path_factory):
 
 
 # Steps after which the run is cut: at its start, within an epoch, at an epoch's end, twice in one epoch.
-@pytest.mark.parametrize("cuts", [(0,), (3,), (5,), (6, 7)], ids=["start", "mid-epoch", "boundary", "twice"])
-@pytest.mark.parametrize("family", FAMILIES)
+CUTS = {"start": (0,), "mid-epoch": (3,), "boundary": (5,), "twice": (6, 7)}
+
+
+def cut_families():
+    """Give each family with each way to cut it; those but twice and one of the others in turn are slow."""
+    for number, family in enumerate(FAMILIES):
+        for position, (name, cuts) in enumerate(CUTS.items()):
+            is_quick = name == "twice" or position == number % 3
+            marks = [] if is_quick else [pytest.mark.slow]
+            yield pytest.param(family, cuts, id=f"{family}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("family", "cuts"), list(cut_families()))
 def test_resumed_is_bit_identical_to_uninterrupted(tmp_path, whole, family, cuts):
     run = tmp_path / "run"
     images = 16 * FAMILIES[family].get("discriminator_steps", 1)

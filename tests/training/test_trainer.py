@@ -33,6 +33,7 @@ from ganzoo.data.toy import RING_MODES, mode_coverage
 from ganzoo.errors import ConfigError, InputError, ObjectiveError, RunError, UnknownNameError, WeightsError
 from ganzoo.models.condition import Condition, condition_of
 from ganzoo.training import resuming
+from ganzoo.training.probe import Probe
 from ganzoo.training.step import AdversarialStep
 from ganzoo.training.trainer import CHANNELS_LAST_FROM
 
@@ -212,6 +213,20 @@ def test_half_precision_weights(tmp_path):
     loaded = ganzoo.load(tmp_path / "run" / "model")
     assert loaded.config.networks["generator"].dtype == "float16"
     assert torch.allclose(loaded.sample(4, seed=0), gan.sample(4, seed=0), atol=1e-2)
+
+
+def test_pictures_are_drawn_only_where_somebody_sees_them(monkeypatch):
+    seen, drawn, picture = [], [], Probe.picture
+    monkeypatch.setattr(Probe, "picture", lambda *arguments: drawn.append(1) or picture(*arguments))
+
+    class Looks(ganzoo.Callback):
+        def on_sample(self, images, shown):
+            seen.append(images)
+
+    trainer(steps=2).fit()
+    assert not drawn
+    trainer(steps=2, callbacks=[Looks()]).fit()
+    assert (seen, len(drawn)) == ([0, 32], 2)
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
@@ -608,11 +623,14 @@ def test_labels_condition_what_needs_them_and_else_only_when_asked():
 
 @pytest.mark.parametrize("model", ["cgan", "pix2pix"])
 def test_a_needed_condition_that_the_data_lacks_is_asked_for(model):
-    kinds = {"cgan": "label or vector", "pix2pix": "image"}[model]
+    begins, asked = {
+        "cgan": ("makes its samples from a condition (label or vector), and", "a conditional model was asked for, and"),
+        "pix2pix": ("makes pictures from pictures, and", "pix2pix makes pictures from pictures, and"),
+    }[model]
     with pytest.raises(InputError) as refused:
         trainer(model=model, data=pictures())
-    assert str(refused.value).startswith(f"{model} makes its samples from a condition ({kinds}), and data has none; ")
-    with pytest.raises(InputError, match="a conditional model was asked for, and data has no"):
+    assert str(refused.value).startswith(f"{model} {begins} data has none; ")
+    with pytest.raises(InputError, match=f"{asked} data has no"):
         trainer(model=model, data=pictures(), conditional=True)
     with pytest.raises(ConfigError, match=f"the generator of {model} goes with a condition only"):
         trainer(model=model, data=pairs(), conditional=False)
@@ -626,15 +644,20 @@ def test_a_needed_condition_that_the_data_lacks_is_asked_for(model):
         ("dcgan", pairs(), "image"),
         ("dcgan", described(), "vector"),
         ("cgan", pairs(), "image"),
-        ("pix2pix", described(), "vector"),
-        ("pix2pix", pictures(classes=3), "label"),
     ],
 )
 def test_a_condition_that_the_architecture_does_not_take_is_refused(model, data, kind):
-    asked = [True, None] if model in ("cgan", "pix2pix") else [True]
+    asked = [True, None] if model == "cgan" else [True]
     for conditional in asked:
         with pytest.raises(ConfigError, match=f"the generator of {model} takes no {kind} as its condition .*; use "):
             trainer(model=model, data=data, conditional=conditional)
+
+
+@pytest.mark.parametrize(("data", "kind"), [(described(), "vector"), (pictures(classes=3), "label")])
+@pytest.mark.parametrize("conditional", [True, None])
+def test_what_makes_pictures_from_pictures_asks_for_pairs(data, kind, conditional):
+    with pytest.raises(InputError, match=f"data has a {kind} for each instead; give pairs as 'pairs:PATH'"):
+        trainer(model="pix2pix", data=data, conditional=conditional)
 
 
 def test_a_model_of_another_condition_is_refused_with_the_data():
