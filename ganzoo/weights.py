@@ -157,7 +157,8 @@ def largest_file(module: nn.Module) -> int:
     Args:
         module: The network; it may be on the meta device.
     """
-    return 8 + largest_header(module) + sum(8 * tensor.numel() for tensor in module.state_dict().values())
+    content: int = sum(8 * tensor.numel() for tensor in module.state_dict().values())
+    return 8 + largest_header(module) + content
 
 
 def largest_header(module: nn.Module) -> int:
