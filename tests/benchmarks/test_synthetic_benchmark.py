@@ -1,6 +1,8 @@
 """Pictures drawn for a classifier: what is given to it, how gains are counted, and the command."""
 
 import json
+import re
+import shlex
 
 import pytest
 import synthetic_augmentation
@@ -10,7 +12,9 @@ import torch
 from click.testing import CliRunner
 from synthetic_pictures import Data, train_classifier
 
+from ganzoo.cli import cli
 from ganzoo.data.bundled import mnist_test
+from ganzoo.data.render import picture, save_png
 from ganzoo.data.table import Table
 from ganzoo.metrics.train_judge import accuracy
 
@@ -137,3 +141,23 @@ def test_what_the_command_cannot_do_is_refused(arguments, says):
     answer = CliRunner().invoke(synthetic_augmentation.main, arguments)
     assert answer.exit_code != 0
     assert says in answer.output
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_give_what_it_says(data, tmp_path, monkeypatch):
+    page = (synthetic_augmentation.ROOT / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    few = data.few(0)
+    for number, (sample, label) in enumerate(zip(few.samples, few.labels, strict=True)):
+        save_png(picture(few.normalise(sample)), tmp_path / "few" / few.class_names[label] / f"{number}.png")
+    for line in commands.splitlines():
+        short = line.replace("60000", "64").replace("--per-class 100", "--per-class 2")
+        answer = CliRunner().invoke(cli, shlex.split(short)[1:])
+        assert answer.exit_code == 0, answer.output
+    found = {}
+    exec(code, found)
+    assert found["table"].class_names == few.class_names
+    assert found["table"].labels.tolist() == [label for _, label in found["images"]]
+    assert found["table"].labels.bincount().tolist() == [2] * 10
