@@ -22,6 +22,7 @@ from ganzoo.training.settings import Settings
 CARRIED = (
     "batch_size",
     "optimizer",
+    "learning_rate",
     "beta1",
     "beta2",
     "discriminator_steps",
@@ -32,7 +33,6 @@ CARRIED = (
 
 REPEATS = 400  # how often each sample is shown
 LEAST_IMAGES, MOST_IMAGES = 40_000, 1_000_000
-MOST_RATE = 2e-4  # the paper's of DCGAN; what is learned already needs no more
 FEW, SOME = 1_000, 20_000  # samples: below, a discriminator soon knows them all by heart
 LEAST_BATCH = 8
 EVALUATED = 2_000  # samples drawn for each evaluation
@@ -111,6 +111,9 @@ def choose_settings(
     for name in CARRIED:
         if name in before and before[name] != getattr(Settings, name) and name != "batch_size":
             choose(name, before[name], "as the pretrained model")
+    rate, own = (before.get(name) for name in ("learning_rate", "discriminator_learning_rate"))
+    if own and own != rate and "learning_rate" not in given:
+        choose("discriminator_learning_rate", own, "as the pretrained model")
     usual = before.get("batch_size", Settings.batch_size)
     batch = usual
     while batch > count // 2 and batch > LEAST_BATCH:
@@ -119,8 +122,6 @@ def choose_settings(
         choose("batch_size", batch, f"at most half of the {count:,} samples")
     elif usual != Settings.batch_size:
         choose("batch_size", usual, "as the pretrained model")
-    rate = min(before.get("learning_rate", Settings.learning_rate), MOST_RATE)
-    choose("learning_rate", rate, "no more than 0.0002: much is learned already")
     shown = pretrained.config.training.get("images_shown")
     most = max(LEAST_IMAGES, min(MOST_IMAGES, shown // 2 if isinstance(shown, int) else MOST_IMAGES))
     budget = min(max(LEAST_IMAGES, REPEATS * count), most)
