@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganzoo.errors import ConformanceError
 from ganzoo.models.architecture import Discriminator, call, call_features
 from ganzoo.models.condition import condition_of
-from ganzoo.models.roles import lower_layers, tensor_roles
+from ganzoo.models.roles import Role, lower_layers, tensor_roles
 from ganzoo.testing.cases import BATCH, Case, Subject, inputs, output
 from ganzoo.testing.checks import require
 
@@ -192,7 +192,7 @@ def what_finetuning_asks(subject: Subject) -> None:
             state = network.state_dict()
             try:
                 roles = tensor_roles(network)
-                declared = getattr(network, "tensor_roles", dict)()
+                declared: dict[str, Role] = getattr(network, "tensor_roles", dict)()
             except Exception as error:
                 raise ConformanceError(f"tensor_roles of its {name} fails for {case}: {error}") from error
             unknown = sorted(set(declared) - set(state))

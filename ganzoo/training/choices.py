@@ -177,7 +177,8 @@ def _choose_frozen(choose: Any, count: int, freezable: int, layers: int) -> None
     if not wanted:
         reason = f"{count:,} samples are enough for all layers" if count >= SOME else "it has one layer"
     elif frozen < wanted:
-        reason = f"of {layers} layers the first {freezable} are all as published; new ones must learn"
+        whole = f"the first {freezable}" if freezable else "not even the first"
+        reason = f"of {layers} layers {whole} can stay as published; what is changed must learn"
     else:
         reason = f"the lower half of {layers} layers keeps what it knows"
     choose("freeze_discriminator_layers", frozen, reason)
@@ -220,6 +221,10 @@ def _first_clause(error: Exception) -> str:
 
 def lines(choices: Sequence[Choice]) -> list[str]:
     """Return choices as lines with aligned columns."""
-    shown = [(each.name, "none" if each.value == "" else str(each.value), each.reason) for each in choices]
+    shown = [(each.name, _as_text(each.value), each.reason) for each in choices]
     widths = [max((len(row[k]) for row in shown), default=0) for k in range(2)]
     return [f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {reason}" for name, value, reason in shown]
+
+
+def _as_text(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value) or "none"
