@@ -82,8 +82,9 @@ def _open(path: Path, split: str, options: PictureOptions, *, is_plain: bool = F
         layout = lay_out(shelf, split, options.labels)
         if is_plain and layout.class_names == ("A", "B"):
             raise DataError(
-                f"{str(path)!r} has the folders A and B, as pairs of pictures do; give 'pairs:{path}', or "
-                f"'pictures:{path}' to take them for two classes"
+                f"{str(path)!r} has the folders A and B, as pairs of pictures do; give 'pairs:{path}', "
+                f"'unpaired:{path}' where they do not belong together, or 'pictures:{path}' to take them for two "
+                "classes"
             )
         return Collection(shelf, layout, split, options).table()
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from turning import TURNING
 
 import ganzoo
 from ganzoo.cli import cli
@@ -80,3 +81,18 @@ def test_an_unconditional_model_is_refused(tmp_path):
     result = run("mlp-ring", path, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert "mlp-ring takes nothing as its condition, not pictures; use ganzoo sample" in result.output
+
+
+def test_a_way_back_is_chosen_by_its_network(site, tmp_path):
+    site.install("ganzoo-turns", TURNING)
+    ganzoo.create_model("ganzoo_turns/turn").save_pretrained(tmp_path / "model")
+    path, model = photograph(tmp_path / "cat.png", (16, 16)), f"local-dir:{tmp_path / 'model'}"
+    result = run(model, path, "--out", tmp_path / "out", "--network", "generator_back")
+    assert result.exit_code == 0, result.output
+    source, _ = source_from_picture(path, (3, 16, 16), "stretch")
+    expected = picture(ganzoo.load(tmp_path / "model").translate(source, network="generator_back"))
+    written = Image.open(tmp_path / "out" / "cat.png")
+    assert (written.mode, written.tobytes()) == ("L", expected.tobytes())
+    result = run(model, path, "--out", tmp_path / "out", "--network", "generator_2")
+    assert result.exit_code == 2
+    assert "has no generator 'generator_2'; it has generator and generator_back" in result.output

@@ -29,10 +29,10 @@ def _halved(name: str) -> Table:
             "'ganzoo-cyclegan[train]'"
         ) from error
     own = name.replace("openmoji", "openmoji-32")
-    sources = None if table.sources is None else _half(table.sources)
-    return replace(table, samples=_half(table.samples), sources=sources, name=own, source=f"cyclegan/{own}")
+    sources = None if table.sources is None else half_size(table.sources)
+    return replace(table, samples=half_size(table.samples), sources=sources, name=own, source=f"cyclegan/{own}")
 
 
-def _half(pictures: Tensor) -> Tensor:
+def half_size(pictures: Tensor) -> Tensor:
     """Return pictures of half the size, each pixel the mean of four: (N, C, H, W), uint8 -> (N, C, H/2, W/2)."""
     return F.avg_pool2d(pictures.float(), 2).round().to(pictures.dtype)
