@@ -162,8 +162,9 @@ def load_pretrained(source: str | os.PathLike[str], revision: str | None = None)
         revision: A branch, tag or commit on the Hub.
 
     Returns:
-        The model, and what is kept of its origin: `model` (of a folder the end of its path), `revision` on the Hub, `sha256` of each weights file,
-        `images_shown` and `data` of its own training, and `parents`, what it was fine-tuned from itself.
+        The model, and what is kept of its origin: `model` (of a folder the end of its path), `revision` on the Hub,
+        `sha256` of each weights file, `images_shown` and `data` of its own training, and `parents`, what it was
+        fine-tuned from itself.
 
     Raises:
         GanzooError: As `ganzoo.load`.

@@ -16,7 +16,7 @@ PAPER = "Ledig et al. 2017, arXiv 1609.04802"
 
 @hookimpl
 def ganzoo_register(registry: "Registry") -> None:
-    """Register the architecture and the term."""
+    """Register the architecture, the term and the models."""
     registry.architecture(
         "srgan",
         "ganzoo_srgan.srgan:SRGAN",
@@ -29,6 +29,14 @@ def ganzoo_register(registry: "Registry") -> None:
         summary="mean square between the features that a frozen network has of sample and target",
         paper="Johnson, Alahi, Li 2016, arXiv 1603.08155",
     )
+    for factor, size in ((2, "32x32"), (4, "16x16")):
+        registry.pretrained(
+            f"srgan-openmoji-x{factor}",
+            f"ganzoo_srgan:pretrained/srgan-openmoji-x{factor}",
+            summary=f"emoji in colour, {factor} times larger: from {size} to 64x64, or from any size",
+            architecture="srgan",
+            data="OpenMoji",
+        )
 
 
 @hookimpl

@@ -153,9 +153,25 @@ class SRGANGenerator(Generator):
         computed: Tensor = self.output(hidden)
         if not self.adds_to_enlarged:
             return computed.tanh()
-        pictures = enlarged(condition, self.factor) + computed
-        # Values are cut off and gradients are not, so that a pixel that has left the range can come back.
-        return pictures + (pictures.clamp(-1, 1) - pictures).detach()
+        pictures: Tensor = CutOff.apply(enlarged(condition, self.factor) + computed)  # type: ignore[no-untyped-call]
+        return pictures
+
+
+class CutOff(torch.autograd.Function):
+    """Cut values off at -1 and 1; beyond these, let gradients pass that bring values back, and none that drive them on."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        """Cut values of any shape off."""
+        ctx.save_for_backward(values)
+        return values.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Pass the gradient at values within, and at others where a step against it leads towards the range."""
+        (values,) = ctx.saved_tensors
+        (gradient,) = gradients
+        return gradient * ((values.abs() <= 1) | (gradient * values > 0))
 
 
 def enlarged(pictures: Tensor, factor: int) -> Tensor:

@@ -71,13 +71,16 @@ def test_pixel_shuffle_lays_four_channels_out_as_four_pixels():
     assert doubling(torch.zeros(1, 1, 1, 2)).tolist() == [[[[1, 2, 1, 2], [3, 4, 3, 4]]]]
 
 
-def test_a_pixel_beyond_the_range_is_cut_off_and_still_learns():
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_pixel_beyond_the_range_can_come_back_and_is_driven_no_further(side):
     generator = SRGANGenerator(SRGANConfig(image_size=8, factor=2, **SMALL))
-    generator.output.bias.data.fill_(3)
-    made = generator(None, torch.zeros(1, 3, 4, 4))
-    assert made.unique().tolist() == [1]
-    made.sum().backward()
-    assert generator.output.bias.grad.tolist() == [64, 64, 64]
+    for beyond, direction, expected in ((3, 1, 64), (3, -1, 0), (0.5, 1, 64), (0.5, -1, -64)):
+        generator.output.bias.data.fill_(side * beyond)
+        generator.output.bias.grad = None
+        made = generator(None, torch.zeros(1, 3, 4, 4))
+        assert made.unique().tolist() == [side * min(beyond, 1)]
+        (side * direction * made.sum()).backward()  # a descent goes to the middle, or away from it
+        assert generator.output.bias.grad.tolist() == [side * expected] * 3
 
 
 @pytest.mark.parametrize("normalization", ["batch", "none"])
