@@ -48,6 +48,7 @@ OF_ARCHITECTURES = (
     networks.shapes,
     networks.gradients,
     networks.features,
+    networks.what_finetuning_asks,
     networks.single_samples,
     networks.what_it_depends_on,
     networks.bounded_samples,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ganzoo.errors import ConformanceError
 from ganzoo.models.architecture import Discriminator, call, call_features
 from ganzoo.models.condition import condition_of
+from ganzoo.models.roles import Role, lower_layers, tensor_roles
 from ganzoo.testing.cases import BATCH, Case, Subject, inputs, output
 from ganzoo.testing.checks import require
 
@@ -181,6 +182,45 @@ def features(subject: Subject) -> None:
                 f"features of its {name} gives a tensor of shape {tuple(each.shape)} for {BATCH} samples; expected "
                 f"({BATCH}, ...), finite",
             )
+
+
+def what_finetuning_asks(subject: Subject) -> None:
+    """`lower_layers` are modules of the network that hold parameters, once each; `tensor_roles` fit its tensors."""
+    for name, cases in subject.cases.items():
+        for case in cases:
+            network = subject.build(name, case)
+            state = network.state_dict()
+            try:
+                roles = tensor_roles(network)
+                declared: dict[str, Role] = getattr(network, "tensor_roles", dict)()
+            except Exception as error:
+                raise ConformanceError(f"tensor_roles of its {name} fails for {case}: {error}") from error
+            unknown = sorted(set(declared) - set(state))
+            require(not unknown, f"tensor_roles of its {name} names {unknown[:1]}, and it has no such tensor")
+            names = [role.name for role in roles.values()]
+            twice = sorted({each for each in names if names.count(each) > 1})
+            require(not twice, f"tensor_roles of its {name} gives the role {twice[:1]} to several tensors")
+            for key, role in roles.items():
+                length = sum(math.prod(shape) for shape in role.parts.values())
+                axes = state[key].shape
+                require(
+                    not role.parts or (role.axis < len(axes) and length == axes[role.axis]),
+                    f"tensor_roles of its {name}, for {case}, says that axis {role.axis} of {key!r} has {length} "
+                    f"values, and its shape is {tuple(axes)}",
+                )
+            if name.startswith("discriminator"):
+                _check_lower_layers(network, name)
+
+
+def _check_lower_layers(network: nn.Module, name: str) -> None:
+    own, seen = {id(parameter) for parameter in network.parameters()}, set[int]()
+    for layer in lower_layers(network):
+        found = {id(parameter) for parameter in layer.parameters()}
+        require(bool(found), f"lower_layers of its {name} gives a layer without parameters; leave it out")
+        require(found <= own, f"lower_layers of its {name} gives a layer that is no part of it")
+        require(not found & seen, f"lower_layers of its {name} gives a parameter twice")
+        seen |= found
+    require(seen != own, f"lower_layers of its {name} gives all of it; leave out what makes the logits")
 
 
 def single_samples(subject: Subject) -> None:

@@ -22,6 +22,7 @@ from ganzoo.training.settings import Settings
 CARRIED = (
     "batch_size",
     "optimizer",
+    "learning_rate",
     "beta1",
     "beta2",
     "discriminator_steps",
@@ -32,7 +33,6 @@ CARRIED = (
 
 REPEATS = 400  # how often each sample is shown
 LEAST_IMAGES, MOST_IMAGES = 40_000, 1_000_000
-MOST_RATE = 2e-4  # the paper's of DCGAN; what is learned already needs no more
 FEW, SOME = 1_000, 20_000  # samples: below, a discriminator soon knows them all by heart
 LEAST_BATCH = 8
 EVALUATED = 2_000  # samples drawn for each evaluation
@@ -111,6 +111,9 @@ def choose_settings(
     for name in CARRIED:
         if name in before and before[name] != getattr(Settings, name) and name != "batch_size":
             choose(name, before[name], "as the pretrained model")
+    rate, own = (before.get(name) for name in ("learning_rate", "discriminator_learning_rate"))
+    if own and own != rate and "learning_rate" not in given:
+        choose("discriminator_learning_rate", own, "as the pretrained model")
     usual = before.get("batch_size", Settings.batch_size)
     batch = usual
     while batch > count // 2 and batch > LEAST_BATCH:
@@ -119,8 +122,6 @@ def choose_settings(
         choose("batch_size", batch, f"at most half of the {count:,} samples")
     elif usual != Settings.batch_size:
         choose("batch_size", usual, "as the pretrained model")
-    rate = min(before.get("learning_rate", Settings.learning_rate), MOST_RATE)
-    choose("learning_rate", rate, "no more than 0.0002: much is learned already")
     shown = pretrained.config.training.get("images_shown")
     most = max(LEAST_IMAGES, min(MOST_IMAGES, shown // 2 if isinstance(shown, int) else MOST_IMAGES))
     budget = min(max(LEAST_IMAGES, REPEATS * count), most)
@@ -176,7 +177,8 @@ def _choose_frozen(choose: Any, count: int, freezable: int, layers: int) -> None
     if not wanted:
         reason = f"{count:,} samples are enough for all layers" if count >= SOME else "it has one layer"
     elif frozen < wanted:
-        reason = f"of {layers} layers the first {freezable} are all as published; new ones must learn"
+        whole = f"the first {freezable}" if freezable else "not even the first"
+        reason = f"of {layers} layers {whole} can stay as published; what is changed must learn"
     else:
         reason = f"the lower half of {layers} layers keeps what it knows"
     choose("freeze_discriminator_layers", frozen, reason)
@@ -219,6 +221,10 @@ def _first_clause(error: Exception) -> str:
 
 def lines(choices: Sequence[Choice]) -> list[str]:
     """Return choices as lines with aligned columns."""
-    shown = [(each.name, "none" if each.value == "" else str(each.value), each.reason) for each in choices]
+    shown = [(each.name, _as_text(each.value), each.reason) for each in choices]
     widths = [max((len(row[k]) for row in shown), default=0) for k in range(2)]
     return [f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {reason}" for name, value, reason in shown]
+
+
+def _as_text(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value) or "none"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ganzoo import zoo
@@ -15,6 +16,7 @@ from ganzoo.gan import GAN
 from ganzoo.losses.objective import Objective
 from ganzoo.losses.term import Term
 from ganzoo.models.roles import lower_layers
+from ganzoo.sources import parse_source
 from ganzoo.training.adapting import Adapted, adapt
 from ganzoo.training.callbacks import Callback
 from ganzoo.training.choices import Choice, choose_objective, choose_settings, lines
@@ -160,7 +162,7 @@ def load_pretrained(source: str | os.PathLike[str], revision: str | None = None)
         revision: A branch, tag or commit on the Hub.
 
     Returns:
-        The model, and what is kept of its origin: `model`, `revision` on the Hub, `sha256` of each weights file,
+        The model, and what is kept of its origin: `model` (of a folder the end of its path), `revision` on the Hub, `sha256` of each weights file,
         `images_shown` and `data` of its own training, and `parents`, what it was fine-tuned from itself.
 
     Raises:
@@ -169,7 +171,7 @@ def load_pretrained(source: str | os.PathLike[str], revision: str | None = None)
     files = zoo.locate(source, revision=revision)
     config = zoo.read_config(files)
     gan = zoo.load(source, revision=revision, discriminator="discriminator" in config.networks)
-    origin: dict[str, Any] = {"model": os.fspath(source)}
+    origin: dict[str, Any] = {"model": _name_of(source)}
     if commit := getattr(files, "commit", ""):  # of a repository on the Hub
         origin |= {"repository": str(getattr(files, "repo_id", "")), "revision": str(commit)}
     origin["sha256"] = {name: network.sha256 for name, network in gan.config.networks.items()}
@@ -180,6 +182,12 @@ def load_pretrained(source: str | os.PathLike[str], revision: str | None = None)
         before = earlier.get("parents", [])
         origin["parents"] = [earlier["model"], *(name for name in before if isinstance(name, str))]
     return gan, origin
+
+
+def _name_of(source: str | os.PathLike[str]) -> str:
+    """Return what a model is called for others, who have no use for all of a path on this machine."""
+    parsed = parse_source(source)
+    return "/".join(Path(parsed.value).parts[-2:]) if parsed.kind == "folder" else os.fspath(source)
 
 
 def whole_layers(adapted: Adapted) -> int:
@@ -218,7 +226,7 @@ def _size_note(pretrained: GAN, table: Table) -> str:
     if pretrained.sample_shape == table.sample_shape:
         return ""
     before, after = ("x".join(map(str, shape)) for shape in (pretrained.sample_shape, table.sample_shape))
-    return f"samples are {after}, where the pretrained model's are {before}: what does not fit starts untrained"
+    return f"samples are {after}, where the pretrained model's are {before}"
 
 
 def _notes(parent: ModelConfig, origin: Mapping[str, Any]) -> dict[str, Any]:

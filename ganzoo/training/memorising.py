@@ -34,7 +34,7 @@ ENOUGH = 50  # held-out pictures for a distribution; with fewer, each training p
 NEAREST = 0.05  # the share of held-out pictures that counts as very near
 PAIRS, COLUMNS = 32, 8
 READABLE = 64  # pixels; smaller pictures are enlarged
-SUSPECT_SHARE, SUSPECT_RATIO = 0.25, 0.75
+SUSPECT_SHARE, SUSPECT_RATIO, FAR_RATIO = 0.25, 0.75, 1.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,11 @@ class MemorisationReport:
         return self.very_near > SUSPECT_SHARE or self.ratio < SUSPECT_RATIO
 
     def __str__(self) -> str:
-        verdict = "samples repeat training pictures" if self.is_suspect else "samples are no nearer than new pictures"
+        verdict = "samples are about as far from training pictures as new pictures are"
+        if self.is_suspect:
+            verdict = "samples repeat training pictures"
+        elif self.ratio > FAR_RATIO:
+            verdict = "samples are farther from training pictures than new pictures are"
         return (
             f"memorisation: {verdict}: their median distance to the nearest of {self.training:,} training pictures is "
             f"{self.ratio:.2f} times that of {self.held_out}, and {self.very_near:.1%} are nearer than all but 5% of "

@@ -10,7 +10,7 @@ from torch import nn
 
 from ganzoo import hookimpl
 from ganzoo.errors import ConfigError
-from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator
+from ganzoo.models.architecture import Architecture, Condition, Discriminator, Generator, Role
 
 
 @dataclass(frozen=True, kw_only=True)

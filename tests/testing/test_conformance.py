@@ -236,6 +236,30 @@ ARCHITECTURE_FAULTS = {
         "features",
         "gives list; expected",
     ),
+    "layers of which all would be frozen": (
+        "def features",
+        "def lower_layers(self):\n        return self.hidden, self.output\n\n    def features",
+        "what finetuning asks",
+        "lower_layers of its discriminator gives all of it; leave out what makes the logits",
+    ),
+    "a layer of another network": (
+        "def features",
+        "def lower_layers(self):\n        return (nn.Linear(2, 2),)\n\n    def features",
+        "what finetuning asks",
+        "gives a layer that is no part of it",
+    ),
+    "a role for a tensor that is not there": (
+        "def features",
+        "def tensor_roles(self):\n        return {'first': Role('first')}\n\n    def features",
+        "what finetuning asks",
+        r"tensor_roles of its discriminator names \['first'\], and it has no such tensor",
+    ),
+    "a role with parts of another length": (
+        "def features",
+        "def tensor_roles(self):\n        return {'output.weight': Role('w', 1, {'latent': (3,)})}\n\n    def features",
+        "what finetuning asks",
+        "says that axis 1 of 'output.weight' has 3 values, and its shape is",
+    ),
     "what bfloat16 cannot hold": (
         OUTPUT,
         "(self.output(hidden).add(500).sub(500) * 3).tanh()",

@@ -187,6 +187,10 @@ def main(folder):
     run = trainer(folder / "evaluated", data="ring", best_by="modes", evaluate_samples=50)
     run.fit()
     seen["evaluated"] = digest_of_weights(run)
+    patient = {"best_by": "modes", "evaluate_samples": 50, "evaluate_every_images": BATCH, "patience_images": 2 * BATCH}
+    run = trainer(folder / "patient", data="ring", learning_rate=1e-12, **patient)  # so nothing improves
+    run.fit()
+    seen["patient"] = [run.images, digest_of_weights(run)]
     run = trainer(folder / "resumed", steps=4, **SAME["hinge"])
     run.fit()
     config = folder / "resumed" / "config.toml"

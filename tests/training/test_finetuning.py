@@ -121,14 +121,14 @@ def test_the_source_need_not_be_there_to_resume_and_what_is_said_of_it_cannot_ch
     stop_at(finetuned(parent, run=run), 2, save=True)
     config = tomllib.loads((run / "config.toml").read_text())
     described = json.loads((parent / "config.json").read_text())["networks"]
-    assert config["finetuning"]["model"] == str(parent)
+    assert config["finetuning"]["model"] == "run/model"
     assert config["finetuning"]["sha256"] == {name: each["sha256"] for name, each in described.items()}
     assert config["training"]["freeze_discriminator_layers"] == 1
     assert "frozen" not in config["model"]
     edit(run, lambda config: config["finetuning"].update(model="elsewhere"))
     with pytest.raises(RunError, match=r"finetuning\.model was"):
         Trainer.resume(run, data=pictures(30, side=16), progress=False)
-    edit(run, lambda config: config["finetuning"].update(model=str(parent)))
+    edit(run, lambda config: config["finetuning"].update(model="run/model"))
     edit(run, lambda config: config["training"].update(freeze_discriminator_layers=0))
     with pytest.raises(RunError, match="freeze_discriminator_layers was 1 and is 0"):
         Trainer.resume(run, data=pictures(30, side=16), progress=False)
@@ -138,14 +138,15 @@ def test_the_saved_model_says_what_it_was_made_from_and_carries_licences_on(pare
     finetuned(parent, run=tmp_path / "a", images=2 * BATCH).fit()
     config = ganzoo.load(tmp_path / "a" / "model").config
     origin = config.training["finetuning"]
-    assert (origin["model"], origin["images_shown"], origin["data"]) == (str(parent), 64, "data")
+    assert (origin["model"], origin["images_shown"], origin["data"]) == ("run/model", 64, "data")
     assert config.license == {"weights": "CC-BY-4.0", "parent_data": LICENSE["data"]}
     card = (tmp_path / "a" / "model" / "README.md").read_text()
     assert "## Fine-tuned from" in card
     assert "CC-BY-4.0" in card
     finetuned(tmp_path / "a" / "model", run=tmp_path / "b", images=2 * BATCH).fit()
     again = ganzoo.load(tmp_path / "b" / "model").config
-    assert again.training["finetuning"]["parents"] == [str(parent)]
+    assert again.training["finetuning"]["model"] == "a/model"
+    assert again.training["finetuning"]["parents"] == ["run/model"]
     assert again.license == config.license
     assert again.metrics == []
 

@@ -145,6 +145,11 @@ def test_process_0_alone_evaluates_and_keeps_the_best(folder, seen):
     assert (folder / "evaluated" / "best" / "generator.safetensors").exists()
 
 
+def test_a_plateau_ends_both_at_the_same_step(seen):
+    assert seen[0]["patient"] == seen[1]["patient"]
+    assert seen[0]["patient"][0] == 3 * BATCH  # the best was the first
+
+
 def test_process_0_alone_writes(folder):
     lines = [json.loads(line) for line in (folder / "taken" / "metrics.jsonl").read_text().splitlines()]
     assert [line["images"] for line in lines] == [BATCH * step for step in range(1, 7)]
