@@ -40,7 +40,7 @@ SCRATCH: dict[str, Any] = {
 }
 FEW: dict[str, Any] = {"images": IMAGES, "batch_size": BATCH, "ema_half_life_images": 5_000}
 # As `ganzoo finetune` chooses for so few, but for budget, batches and average, which are those of the others.
-FINETUNING: dict[str, Any] = {"learning_rate": 2e-4, "best_by": ""}
+FINETUNING: dict[str, Any] = {"learning_rate": 1e-3, "best_by": ""}
 AUGMENT = {"augment": "diffaugment"}
 FROZEN = {"sandals-20": 1, "sandals-100": 1, "faces-71": 2}  # half of the discriminator's layers, rounded down
 
