@@ -40,7 +40,7 @@ SCRATCH: dict[str, Any] = {
 }
 FEW: dict[str, Any] = {"images": IMAGES, "batch_size": BATCH, "ema_half_life_images": 5_000}
 # As `ganzoo finetune` chooses for so few, but for budget, batches and average, which are those of the others.
-FINETUNING: dict[str, Any] = {"learning_rate": 2e-4, "best_by": ""}
+FINETUNING: dict[str, Any] = {"learning_rate": 1e-3, "best_by": ""}
 AUGMENT = {"augment": "diffaugment"}
 FROZEN = {"sandals-20": 1, "sandals-100": 1, "faces-71": 2}  # half of the discriminator's layers, rounded down
 
@@ -52,10 +52,10 @@ SOURCES = {"sandals-20": ("dcgan-mnist", FASHION), "sandals-100": ("dcgan-mnist"
 
 TEXT = f"""
 20 and 100 sandals of Fashion-MNIST, and 71 faces among the emoji of the plugin `ganzoo-openmoji`. The models
-`{FASHION}` and `{EMOJI}` are trained by the same command, on all that is no sandal and no face,
-{PRETRAINING[FASHION][1]:,} images each. All rows of a data set have the same networks, budget and batches; those from
-scratch have the training of the recipe `dcgan-fashion`, fine-tuned ones what `ganzoo finetune` chooses for so few
-pictures. Nothing was tuned for any of them.
+`{FASHION}` and `{EMOJI}` are trained by the same command,
+on all that is no sandal and no face, {PRETRAINING[FASHION][1]:,} images each. All rows of a data set have the same
+networks, budget and batches. Those from scratch have the training of the recipe `dcgan-fashion`; fine-tuned ones have
+what `ganzoo finetune` chooses for so few pictures, but for budget and batches. Nothing was tuned for any of them.
 
 {SAMPLES:,} samples are compared with pictures held out, 1,000 sandals of the test split and 32 faces (no variant of
 which is learned from), on the features of `judge-fashion` and of `judge-openmoji`, which has learned from 22 of the

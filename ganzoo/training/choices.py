@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ganzoo import plugins
 from ganzoo.config import build_config
 from ganzoo.data.table import Table
 from ganzoo.errors import ConfigError, DataError, GanzooError, InputError, MissingExtraError
@@ -12,7 +13,7 @@ from ganzoo.losses.objective import Objective
 from ganzoo.losses.parsing import read_objective
 from ganzoo.metrics.extractors import load_extractors
 from ganzoo.metrics.fidelity import fidelity_version
-from ganzoo.metrics.networks import FEATURES
+from ganzoo.metrics.judge import describe_judge
 from ganzoo.metrics.points import MIXTURES
 from ganzoo.metrics.reference import open_reference
 from ganzoo.training.recipes import DEFAULT_OBJECTIVE
@@ -204,11 +205,11 @@ def choose_number(pretrained: GAN, table: Table) -> tuple[str, str]:
         reference = open_reference(table if table.source is None else table.source)
     except (InputError, DataError, MissingExtraError) as error:
         return "", f"no number can tell the best: {_first_clause(error)}"
-    test = reference.test
-    if len(test) <= FEATURES:
+    test, features = reference.test, describe_judge(plugins.find("judge", label)).features
+    if len(test) <= features:
         return (
             "",
-            f"no number can tell the best: {label} needs more than {FEATURES} held-out pictures, not {len(test):,}",
+            f"no number can tell the best: {label} needs more than {features} held-out pictures, not {len(test):,}",
         )
     if test.fingerprint() == table.fingerprint() and len(test) < SOME:
         return "", "no number can tell the best: nothing is held out, and copies of what was seen would win"
