@@ -15,7 +15,7 @@ def ganzoo_register(registry: "Registry") -> None:
         "ada",
         "ganzoo.augmentations.ada:AdaptiveAugmentation",
         summary="mirrors, turns, shifts, scales and recolours pictures as often as the discriminator overfits",
-        paper="Karras et al. 2020, sections 3 and B, arXiv 2006.06676",
+        paper="Karras et al. 2020, section 3 and appendix B, arXiv 2006.06676",
     )
     registry.augmentation(
         "diffaugment",
@@ -27,5 +27,5 @@ def ganzoo_register(registry: "Registry") -> None:
         "instance_noise",
         "ganzoo.augmentations.instance_noise:InstanceNoise",
         summary="normal noise that falls to zero, on samples of any shape",
-        paper="Sønderby et al. 2017, section 3.4, arXiv 1610.04490",
+        paper="Sønderby et al. 2017, arXiv 1610.04490",
     )

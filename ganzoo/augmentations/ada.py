@@ -7,11 +7,11 @@ Each of these is done to a picture with probability p (appendix B; `blit`, `geom
   shrinking in the other, another turn, a shift by 0.125 n of each side
 - colour: brightness, x + 0.2 n; contrast, x 2^(0.5 n); inverted luma; turned hue; saturation times 2^n
 
-p follows r_t = E[sign(D(real))] (section 3.1), which rises from 0 to 1 as the discriminator overfits: every `every`
+p follows r_t = E[sign(D(real))] (section 3), which rises from 0 to 1 as the discriminator overfits: every `every`
 batches it goes up if r_t is above `target`, else down, in steps that take it from 0 to 1 in `rise` images.
 
-Unlike the paper: no filtering of frequency bands, added noise or cutout, which section 3.2 found to harm or not to
-help. Pictures are interpolated with bicubic weights instead of between wavelet filters at twice the size: for small
+Unlike the paper: no filtering of frequency bands, added noise or cutout, which section 2.3 found to be of little
+use. Pictures are interpolated with bicubic weights instead of between wavelet filters at twice the size: for small
 pictures those reach over half of it. Pictures that are not square are turned by halves instead of quarters.
 """
 

@@ -1,4 +1,4 @@
-"""`instance_noise`: noise on real and generated samples (Sønderby et al. 2017, section 3.4, arXiv 1610.04490).
+"""`instance_noise`: noise on real and generated samples (Sønderby et al. 2017, arXiv 1610.04490).
 
 x + d(t) * e with e from N(0, 1), where the deviation d falls in a line from its start to 0 after `until` images. Noise
 makes the two distributions overlap, so that the discriminator's best answer tells the generator where to go even while

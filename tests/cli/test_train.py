@@ -40,6 +40,22 @@ def test_a_second_run_gets_the_next_number(here):
         assert (here / "runs" / f"mlp-ring-{number}" / "model").is_dir()
 
 
+@pytest.mark.parametrize("options", [["--augment", "instance_noise(0.2)"], ["-s", "augment=instance_noise(0.2)"]])
+def test_an_augmentation_is_asked_for_by_an_option(here, options):
+    result = run("train", "mlp", "--data", "ring", "--images", 64, "--run", "r", *options, *SMALL)
+    assert result.exit_code == 0, result.output
+    trained = ganzoo.load("local-dir:r/model").config.training
+    assert trained["augment"] == "instance_noise(deviation=0.2, until=64)"
+
+
+def test_an_augmentation_is_described_with_its_numbers():
+    result = run("info", "ada", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.output)
+    assert facts["kind"] == "augmentation"
+    assert (facts["settings"]["target"], facts["settings"]["rise"]) == (0.6, 500_000)
+
+
 def test_callbacks_and_the_best_model_are_asked_for_by_options(here):
     events = here / "events"
     result = run(
