@@ -106,7 +106,9 @@ def prepare(
     Raises:
         GanzooError: As `ganzoo.load`, `open_data`, `adapt` and `Trainer`.
     """
-    asked = build_config(Settings, {"images": 1, **settings}, "training")
+    # What is to improve for a patient run may be chosen below.
+    known = {key: value for key, value in settings.items() if key != "patience_images"}
+    asked = build_config(Settings, {"images": 1, **known}, "training")
     pretrained, origin = load_pretrained(source, revision)
     table = open_data(fitted_pictures(data, pretrained.sample_shape), split=split, value_range=value_range)
     adapted = adapt(
@@ -162,9 +164,9 @@ def load_pretrained(source: str | os.PathLike[str], revision: str | None = None)
         revision: A branch, tag or commit on the Hub.
 
     Returns:
-        The model, and what is kept of its origin: `model` (of a folder the end of its path), `revision` on the Hub,
-        `sha256` of each weights file, `images_shown` and `data` of its own training, and `parents`, what it was
-        fine-tuned from itself.
+        The model, and what is kept of its origin: `model` (of a folder the end of its path), `repository` and
+        `revision` on the Hub, `sha256` of each weights file, `images_shown` and `data` of its own training, and
+        `parents`, what it was fine-tuned from itself.
 
     Raises:
         GanzooError: As `ganzoo.load`.
