@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+from ganzoo_cyclegan.data import half_size
 from PIL import Image
 from torch import Tensor
 
@@ -15,7 +16,6 @@ from ganzoo.data import render
 from ganzoo.data.loading import open_data
 from ganzoo.gan import GAN
 from ganzoo.metrics.pairs import gradient_magnitude
-from ganzoo_cyclegan.data import half_size
 
 SHOWN = 8  # every so many-th emoji is in the picture
 
