@@ -16,11 +16,15 @@ from torch import nn
 
 import ganzoo
 from ganzoo.data.arrays import table_from_arrays
+from ganzoo.data.loading import open_data
 from ganzoo.data.table import Batch, Table
 from ganzoo.data.unpaired import hide_pairs
 from ganzoo.errors import CheckpointError, ConfigError, ObjectiveError
 from ganzoo.gan import GAN
+from ganzoo.metrics.pairs import measure_pairs
 from ganzoo.testing import plugin_checks
+from ganzoo.training.description import HOUSEKEEPING
+from ganzoo.training.recipes import read_recipe
 from ganzoo.training.settings import Settings
 from ganzoo.training.trainer import Trainer
 
@@ -454,9 +458,7 @@ def test_it_learns_both_ways_without_pairs():
 # The data
 
 
-def test_half_size_emoji(tmp_path):
-    from ganzoo.data.loading import open_data
-
+def test_half_size_emoji():
     train, test = open_data("cyclegan/openmoji-32"), open_data("openmoji-32-test")
     whole = open_data("openmoji-test")
     assert (len(train), len(test), test.paired) == (1442, 208, True)
@@ -476,3 +478,40 @@ def test_without_the_emoji_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(data, "open_data", absent)
     with pytest.raises(ganzoo.errors.MissingExtraError, match=r"pip install 'ganzoo-cyclegan\[train\]'"):
         data.openmoji_32()
+
+
+# The model
+
+
+def test_the_model_translates_as_its_card_says():
+    """Held-out pairs: colours as sharp as real ones, no nearer to the artist's than copying; outlines much nearer."""
+    test = open_data("cyclegan/openmoji-32-test")
+    gan = ganzoo.load("cyclegan-openmoji")
+    measured = measure_pairs(gan, test, len(test))
+    recorded = {metric["name"]: metric["value"] for metric in gan.config.metrics}
+    for name in ("absolute error", "gradient ratio", "error over copying"):
+        assert measured[name.replace(" ", "_")] == pytest.approx(recorded[name], abs=2e-3)
+    assert measured["error_over_copying"] < 1.05
+    assert 0.9 < measured["gradient_ratio"] < 1.2
+    back = gan.to_data(gan.translate(test.batch(torch.arange(len(test))).sample, network="generator_back"))
+    grey = test.samples.float().mean(1, keepdim=True)
+    errors = [(each.float() - test.sources.float()).abs().mean() / 255 for each in (back, grey)]
+    assert errors[0] < 0.045 < 0.07 < errors[1]
+    assert gan.config.license["weights"] == "CC-BY-SA-4.0"
+    assert "OpenMoji 17" in gan.config.license["data"]
+
+
+def test_the_model_was_trained_as_its_recipe_says():
+    config = ganzoo.load("cyclegan-openmoji", discriminator=True).config
+    recipe = read_recipe("cyclegan-openmoji")
+    assert recipe["name"] == config.training["recipe"] == "cyclegan-openmoji"
+    assert str(ganzoo.create_objective(recipe["objective"])) == config.training["objective"]
+    assert set(config.networks) == set(NETWORKS)
+    for network in config.networks.values():
+        assert recipe["model"]["args"].items() <= network.args.items()
+    training = {key: value for key, value in recipe["training"].items() if key not in HOUSEKEEPING}
+    assert training.items() <= config.training.items()
+    assert config.training["data_samples"] == config.training["data_sources"] == 1442
+    table = open_data(recipe["data"]["source"])
+    assert (table.paired, table.name) == (False, config.training["data"])
+    assert recipe["license"] == config.license
