@@ -228,9 +228,12 @@ def clothes(tmp_path_factory):
 def test_labels_can_be_class_names(clothes, here):
     for folder, labels in (("a", "1,2,0"), ("b", "sneaker, ankle boot,T-shirt/top"), ("c", "Sneaker,2,0")):
         assert run("sample", clothes, "--each", folder, "-n", 6, "--labels", labels).exit_code == 0
-    for number in range(6):
-        written = {(here / folder / f"{number}.png").read_bytes() for folder in "abc"}
-        assert len(written) == 1
+    written = [
+        {path.relative_to(here / folder): path.read_bytes() for path in (here / folder).rglob("*.png")}
+        for folder in "abc"
+    ]
+    assert len(written[0]) == 6
+    assert written[0] == written[1] == written[2]
 
 
 def test_a_label_that_is_no_class_names_those_that_are(clothes):
