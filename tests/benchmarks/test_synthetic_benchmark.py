@@ -29,6 +29,7 @@ def data():
     return Data("mnist", train, test)
 
 
+@pytest.mark.slow
 def test_a_seed_has_twenty_pictures_of_each_class_and_another_seed_others(data):
     few, again, other = data.few(0), data.few(0), data.few(1)
     assert few.labels.tolist() == [label for label in range(10) for _ in range(20)]
@@ -39,6 +40,7 @@ def test_a_seed_has_twenty_pictures_of_each_class_and_another_seed_others(data):
     assert {bytes(picture.numpy()) for picture in few.samples} <= known
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_from_few_and_is_the_same_again(data, monkeypatch):
     monkeypatch.setattr(synthetic_pictures, "STEPS", 60)
     few = data.few(0)
