@@ -92,6 +92,19 @@ def has_idx_files(folder: str | os.PathLike[str]) -> bool:
     return any(_find_images(Path(folder), split) for split in SPLITS)
 
 
+def whole_folder(source: str) -> str:
+    """Return the folder of a file of training pictures that has a test split beside it; any other source as it is.
+
+    Args:
+        source: What opens a table again.
+    """
+    path = Path(source)
+    if not path.name.startswith(SPLITS["train"] + _IMAGES):
+        return source
+    is_whole = _find_images(path.parent, "train") == [path] and len(_find_images(path.parent, "test")) == 1
+    return str(path.parent) if is_whole else source
+
+
 def open_idx_images(path: str | os.PathLike[str]) -> Table:
     """Open an idx file of pictures, and the labels that lie beside it under the matching name.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganzoo.data.idx import whole_folder
 from ganzoo.data.loading import Data, open_data
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError
@@ -68,6 +69,19 @@ def open_reference(data: Data | Reference) -> Reference:
         return Reference(test, None, f"{note} ({error})")
     # A registered data set, and a single file, give the same samples for either split.
     return Reference(test, None, note) if train.source == test.source else Reference(test, train)
+
+
+def open_reference_of(table: Table) -> Reference:
+    """Open the data that a table is a split of, as `open_reference`; what only Python holds is all there is.
+
+    Args:
+        table: What a model is trained on.
+
+    Raises:
+        UnknownNameError: The table's source is neither a registered name nor a path any more.
+        DataError: The data cannot be read, or has no test split.
+    """
+    return open_reference(table if table.source is None else whole_folder(table.source))
 
 
 def split_parts(reference: Reference, samples: int) -> Parts:

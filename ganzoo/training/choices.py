@@ -15,7 +15,7 @@ from ganzoo.metrics.extractors import load_extractors
 from ganzoo.metrics.fidelity import fidelity_version
 from ganzoo.metrics.judge import describe_judge
 from ganzoo.metrics.points import MIXTURES
-from ganzoo.metrics.reference import open_reference
+from ganzoo.metrics.reference import open_reference_of
 from ganzoo.training.recipes import DEFAULT_OBJECTIVE
 from ganzoo.training.settings import Settings
 
@@ -202,7 +202,7 @@ def choose_number(pretrained: GAN, table: Table) -> tuple[str, str]:
     try:
         label = load_extractors(None, table)[0].name
         fidelity_version()
-        reference = open_reference(table if table.source is None else table.source)
+        reference = open_reference_of(table)
     except (InputError, DataError, MissingExtraError) as error:
         return "", f"no number can tell the best: {_first_clause(error)}"
     test, features = reference.test, describe_judge(plugins.find("judge", label)).features

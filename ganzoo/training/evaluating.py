@@ -16,7 +16,7 @@ from ganzoo.metrics.choosing import choose
 from ganzoo.metrics.evaluation import evaluate
 from ganzoo.metrics.extractors import load_extractors
 from ganzoo.metrics.fidelity import fidelity_version
-from ganzoo.metrics.reference import open_reference
+from ganzoo.metrics.reference import open_reference_of
 from ganzoo.metrics.report import Measurement, Report
 from ganzoo.training.probe import Probe
 from ganzoo.training.recorder import Recorder
@@ -73,7 +73,7 @@ class Evaluator:
         if len(table.sample_shape) == 3 and gan.condition.kind != "image":
             fidelity_version()
             self._check_features(table)
-        reference = open_reference(table if table.source is None else table.source)
+        reference = open_reference_of(table)
         # What the run holds already is not held twice.
         digest = table.fingerprint()
         if reference.test.fingerprint() == digest:

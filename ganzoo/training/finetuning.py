@@ -72,6 +72,7 @@ def prepare(
     data: Data,
     *,
     revision: str | None = None,
+    access: Mapping[str, Any] | None = None,
     objective: Objective | Term | str | None = None,
     run: str | os.PathLike[str] | None = None,
     split: str = "train",
@@ -90,6 +91,7 @@ def prepare(
         source: A pretrained model, as `ganzoo.load` takes it.
         data: What `open_data` takes; pictures are brought to the model's size unless the text asks for another.
         revision: A branch, tag or commit on the Hub.
+        access: How to reach the Hub: further arguments of `ganzoo.load`, such as `{"token": ...}`.
         objective: The objective; None for the pretrained model's.
         run: The folder for config, log, pictures, checkpoints and model; None writes nothing.
         split: Which part of the data.
@@ -106,8 +108,10 @@ def prepare(
     Raises:
         GanzooError: As `ganzoo.load`, `open_data`, `adapt` and `Trainer`.
     """
-    asked = build_config(Settings, {"images": 1, **settings}, "training")
-    pretrained, origin = load_pretrained(source, revision)
+    # What is to improve for a patient run may be chosen below.
+    known = {key: value for key, value in settings.items() if key != "patience_images"}
+    asked = build_config(Settings, {"images": 1, **known}, "training")
+    pretrained, origin = load_pretrained(source, revision, access)
     table = open_data(fitted_pictures(data, pretrained.sample_shape), split=split, value_range=value_range)
     adapted = adapt(
         pretrained,
@@ -154,26 +158,34 @@ def prepare(
     return Prepared(arguments=arguments, plan=plan)
 
 
-def load_pretrained(source: str | os.PathLike[str], revision: str | None = None) -> tuple[GAN, dict[str, Any]]:
+def load_pretrained(
+    source: str | os.PathLike[str], revision: str | None = None, access: Mapping[str, Any] | None = None
+) -> tuple[GAN, dict[str, Any]]:
     """Load a model with its discriminator, if it has one, and say where it came from.
 
     Args:
         source: As `ganzoo.load` takes it.
         revision: A branch, tag or commit on the Hub.
+        access: Further arguments of `ganzoo.load`.
 
     Returns:
-        The model, and what is kept of its origin: `model` (of a folder the end of its path), `revision` on the Hub, `sha256` of each weights file,
-        `images_shown` and `data` of its own training, and `parents`, what it was fine-tuned from itself.
+        The model, and what is kept of its origin: `model` (of a folder the end of its path), `repository` and
+        `revision` on the Hub, `sha256` of each weights file, `images_shown` and `data` of its own training, and
+        `parents`, what it was fine-tuned from itself.
 
     Raises:
         GanzooError: As `ganzoo.load`.
     """
-    files = zoo.locate(source, revision=revision)
+    reaching = dict(access or {})
+    files = zoo.locate(source, revision=revision, **reaching)
     config = zoo.read_config(files)
-    gan = zoo.load(source, revision=revision, discriminator="discriminator" in config.networks)
+    commit, repository = str(getattr(files, "commit", "")), str(getattr(files, "repo_id", ""))
+    if commit and parse_source(source).kind == "hub":  # what is loaded shall be of the commit that is noted
+        source, revision = f"hf-hub:{repository}", commit
+    gan = zoo.load(source, revision=revision, discriminator="discriminator" in config.networks, **reaching)
     origin: dict[str, Any] = {"model": _name_of(source)}
-    if commit := getattr(files, "commit", ""):  # of a repository on the Hub
-        origin |= {"repository": str(getattr(files, "repo_id", "")), "revision": str(commit)}
+    if commit:
+        origin |= {"repository": repository, "revision": commit}
     origin["sha256"] = {name: network.sha256 for name, network in gan.config.networks.items()}
     training = gan.config.training
     origin |= {key: training[key] for key in ("images_shown", "data") if isinstance(training.get(key), int | str)}

@@ -18,7 +18,7 @@ from ganzoo.metrics.choosing import choose
 from ganzoo.metrics.drawing import draw
 from ganzoo.metrics.extractors import load_extractors
 from ganzoo.metrics.neighbours import nearest_rows
-from ganzoo.metrics.reference import open_reference
+from ganzoo.metrics.reference import open_reference_of
 from ganzoo.randomness import generator
 from ganzoo.training.callbacks import Callback
 
@@ -227,7 +227,7 @@ def _held_out(table: Table) -> Table | None:
     if table.source is None:
         return None
     try:
-        test = open_reference(table.source).test
+        test = open_reference_of(table).test
     except DataError:
         return None
     fits = test.sample_shape == table.sample_shape and len(test) >= ENOUGH

@@ -219,6 +219,7 @@ def _decide_parts(old: Tensor, fresh: Tensor, before: Role, after: Role, classes
         elif name in (CHANNELS, SOURCE):
             shapes = before.parts[name], after.parts[name]
             taken, done = _fill_channels(part, given[name], *shapes, is_input=after.is_input)
+            done = f"of the source, {done}" if name == SOURCE else done
             is_fitted |= taken > 0
         else:
             taken, done = 0, f"new for {name}"

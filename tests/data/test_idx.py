@@ -6,8 +6,9 @@ import pytest
 import torch
 from idx_files import idx_bytes, write_split
 
-from ganzoo.data.idx import open_idx_folder, open_idx_images, read_idx
+from ganzoo.data.idx import open_idx_folder, open_idx_images, read_idx, whole_folder
 from ganzoo.errors import DataError, InputError
+from ganzoo.metrics.reference import open_reference_of
 
 
 def read_bytes(tmp_path, content):
@@ -165,3 +166,19 @@ def test_labels_are_not_pictures(tmp_path):
     write_split(tmp_path)
     with pytest.raises(DataError, match="give a pictures file"):
         open_idx_images(tmp_path / "train-labels-idx1-ubyte")
+
+
+def test_the_folder_around_training_pictures_is_found_where_test_pictures_lie_beside_them(tmp_path):
+    write_split(tmp_path / "alone")
+    source = open_idx_folder(tmp_path / "alone").source
+    assert whole_folder(source) == source
+    write_split(tmp_path / "both" / "raw")
+    write_split(tmp_path / "both" / "raw", "t10k", count=2, labels=b"\0\1")
+    train, test = (open_idx_folder(tmp_path / "both", split) for split in ("train", "test"))
+    assert whole_folder(train.source) == str(tmp_path / "both" / "raw")
+    assert whole_folder(test.source) == test.source
+    assert whole_folder("ring") == "ring"
+    assert whole_folder(f"pictures:{tmp_path}") == f"pictures:{tmp_path}"
+    assert [len(open_reference_of(table).test) for table in (train, test)] == [2, 2]
+    assert len(open_reference_of(train).train) == 6
+    assert open_reference_of(test).train is None

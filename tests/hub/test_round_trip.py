@@ -43,3 +43,27 @@ def test_a_bundled_model_comes_back_bit_for_bit(account, name):
     assert ModelCard(card).data.to_dict() == ModelCard((here / "README.md").read_text()).data.to_dict()
     assert f'ganzoo.load("hf-hub:{repository}")' in card
     assert "local-dir" not in card
+
+
+def test_a_model_of_the_hub_is_finetuned_with_its_commit_noted(account, tmp_path):
+    repository = "someone/ring"
+    pushed = publishing.push("mlp-ring", Target(repo_id=repository, **account.writing))
+    trainer = ganzoo.Trainer.from_pretrained(
+        f"hf-hub:{repository}",
+        "ring",
+        access=account.reading,
+        images=256,
+        run=tmp_path / "run",
+        progress=False,
+        best_by="",
+    )
+    published = ganzoo.load("mlp-ring", discriminator=True).networks.state_dict()
+    assert all(torch.equal(tensor, published[key]) for key, tensor in trainer.gan.networks.state_dict().items())
+    trainer.fit()
+    origin = ganzoo.load(tmp_path / "run" / "model").config.training["finetuning"]
+    assert (origin["model"], origin["repository"], origin["revision"]) == (
+        f"hf-hub:{repository}",
+        repository,
+        pushed.commit,
+    )
+    assert ModelCard((tmp_path / "run" / "model" / "README.md").read_text()).data.base_model == repository
