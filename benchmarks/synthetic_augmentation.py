@@ -41,7 +41,7 @@ from ganzoo.gan import GAN
 from ganzoo.metrics.train_judge import accuracy
 from ganzoo.training.trainer import Trainer
 
-IMAGES, FINETUNING_IMAGES = 60_000, 30_000
+IMAGES, FINETUNING_IMAGES = 150_000, 40_000
 
 OBJECTIVE = "non_saturating + r1(gamma=1, every=16)"
 # As the recipe cgan-mnist, at half of its width.
@@ -68,7 +68,7 @@ FINETUNING: dict[str, Any] = {
     "images": FINETUNING_IMAGES,
     "batch_size": 64,
     "learning_rate": 1e-3,
-    "ema_half_life_images": 3_000,
+    "ema_half_life_images": 4_000,
     "augment": "diffaugment",
     "best_by": "",
 }

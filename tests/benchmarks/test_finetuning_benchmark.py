@@ -63,9 +63,11 @@ def test_each_row_can_be_trained_and_freezes_half_of_the_layers(entry, few, tmp_
     shape = (3, 64, 64) if entry.data.startswith("faces") else (1, 28, 28)
     table = Table(torch.zeros(4, *shape, dtype=torch.uint8))
     small = {**finetuning.GREY, "base_channels": 4}
-    source = Trainer("dcgan", entry.objective, table, images=64, model_args=small)
-    source.gan.save_pretrained(tmp_path)
     if entry.pretrained:
+        source = Trainer(
+            "dcgan", entry.objective, table, images=4, batch_size=4, model_args=small, **finetuning.SCRATCH
+        )
+        source.fit().save_pretrained(tmp_path)
         trainer = Trainer.from_pretrained(tmp_path, table, objective=entry.objective, callbacks=(), **entry.settings)
         chosen = Trainer.from_pretrained(tmp_path, table, callbacks=(), images=64).settings
         assert trainer.settings.freeze_discriminator_layers == chosen.freeze_discriminator_layers

@@ -155,7 +155,7 @@ def test_the_commands_of_the_page_give_what_it_says(data, tmp_path, monkeypatch)
     for number, (sample, label) in enumerate(zip(few.samples, few.labels, strict=True)):
         save_png(picture(few.normalise(sample)), tmp_path / "few" / few.class_names[label] / f"{number}.png")
     for line in commands.splitlines():
-        short = line.replace("60000", "64").replace("--per-class 100", "--per-class 2")
+        short = line.replace("150000", "64").replace("--per-class 100", "--per-class 2")
         answer = CliRunner().invoke(cli, shlex.split(short)[1:])
         assert answer.exit_code == 0, answer.output
     found = {}
