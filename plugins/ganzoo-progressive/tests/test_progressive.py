@@ -322,6 +322,7 @@ def test_the_step_is_the_architectures_own():
     assert isinstance(step_for(gan, ganzoo.create_objective("hinge"), settings), ProgressiveStep)
 
 
+@pytest.mark.slow
 def test_the_model_draws_emoji_as_its_card_says():
     gan = ganzoo.load("progressive-openmoji")
     assert gan.generator.position == (3, 1.0)
