@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 GRID, HISTOGRAM = 64, 10_000  # how many samples a picture shows
 CLASS_ROWS, CLASS_COLUMNS = 8, 16  # of a conditional model's grid; with more classes it is an ordinary one
 CHUNK = 256  # samples generated at a time: nearly the best speed, in bounded memory
-MOST_PIXELS = 2**22  # of a picture that is translated in its own size
 
 
 class GAN(nn.Module):
@@ -249,23 +248,12 @@ class GAN(nn.Module):
         if not isinstance(source, Tensor):
             is_one = isinstance(source, str | bytes) or not isinstance(source, Sequence)
             fitted = [self._source(each) for each in ([source] if is_one else source)]  # type: ignore[union-attr]
-            if sizes := sorted({f"{each.shape[2]}x{each.shape[1]}" for each in fitted})[1:]:
-                raise InputError(
-                    f"pictures of different sizes ({sizes[0]} is one) were given to translate together, and this model "
-                    "keeps sizes; give them one at a time"
-                )
-            images = torch.stack(fitted) if fitted else torch.empty(0)
+            images = sampling.stacked(fitted)
             source = images[0] if is_one else images
         images = source[None] if source.dim() == 3 else source
         if not images.dim() or not len(images):
             raise InputError("there is no picture to translate; give at least one")
-        any_size = takes_any_size(self.generator)
-        self.condition.check(images, len(images), any_size=any_size)
-        if any_size and images.shape[2] * images.shape[3] > MOST_PIXELS:
-            raise InputError(
-                f"a picture of {images.shape[3]}x{images.shape[2]} pixels was given to translate; it takes up to "
-                f"{MOST_PIXELS:,} pixels, so give a part of it, or a smaller one"
-            )
+        sampling.check_images(self.generator, images)
         chunks = sampling.draw_chunks(
             self.generator,
             self.latent_dim,
@@ -294,9 +282,8 @@ class GAN(nn.Module):
                 f"{given(picture)} was given to translate; it takes a tensor or an array, or PIL pictures or "
                 "paths, one or a list of them"
             )
-        channels, height, width = self.condition.shape
-        keeps_size = takes_any_size(self.generator)
-        return source_from_picture(picture, (channels, height, width), None if keeps_size else "stretch")[0]
+        shape = (self.condition.shape[0], self.condition.shape[1], self.condition.shape[2])
+        return source_from_picture(picture, shape, None if takes_any_size(self.generator) else "stretch")[0]
 
     def draw(
         self,

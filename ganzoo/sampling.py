@@ -18,6 +18,7 @@ from ganzoo.models.noise import drawing_noise, has_noise
 
 Array = Tensor | np.ndarray[Any, Any] | Sequence[Any]  # of numbers, as torch.as_tensor takes them
 Labels = int | Array
+MOST_PIXELS = 2**22  # of a picture that is translated in its own size
 INTEGERS = (
     torch.int8,
     torch.int16,
@@ -96,6 +97,35 @@ def choose_condition(declared: Condition, n: int, labels: Labels | None, conditi
         condition = condition.expand(n, *condition.shape)  # one for all
     declared.check(condition, n)
     return condition
+
+
+def stacked(images: Sequence[Tensor]) -> Tensor:
+    """Return images (C, H, W) as one tensor (N, C, H, W).
+
+    Raises:
+        InputError: They are not all of one size.
+    """
+    if sizes := sorted({f"{each.shape[2]}x{each.shape[1]}" for each in images})[1:]:
+        raise InputError(
+            f"pictures of different sizes ({sizes[0]} is one) were given to translate together, and this model keeps "
+            "sizes; give them one at a time"
+        )
+    return torch.stack(list(images)) if images else torch.empty(0)
+
+
+def check_images(generator: nn.Module, images: Tensor) -> None:
+    """Refuse images (N, C, H, W) that a generator cannot translate.
+
+    Raises:
+        InputError: They are not what it declares, or too large for one that takes any size.
+    """
+    any_size = takes_any_size(generator)
+    condition_of(generator).check(images, len(images), any_size=any_size)
+    if any_size and images.shape[2] * images.shape[3] > MOST_PIXELS:
+        raise InputError(
+            f"a picture of {images.shape[3]}x{images.shape[2]} pixels was given to translate; it takes up to "
+            f"{MOST_PIXELS:,} pixels, so give a part of it, or a smaller one"
+        )
 
 
 def draw_chunks(

@@ -49,7 +49,9 @@ def test_a_model_was_trained_as_its_recipe_says(name, factor):
 
 def test_a_model_enlarges_pictures_of_any_size():
     gan = ganzoo.load("srgan-openmoji-x2")
-    whole = open_data("openmoji-test").batch(torch.arange(2)).sample  # (2, 3, 64, 64), twice as large as it was trained on
+    whole = (
+        open_data("openmoji-test").batch(torch.arange(2)).sample
+    )  # (2, 3, 64, 64), twice as large as it was trained on
     made = gan.translate(whole)
     assert made.shape == (2, 3, 128, 128)
     small = torch.nn.functional.avg_pool2d(made, 2)
