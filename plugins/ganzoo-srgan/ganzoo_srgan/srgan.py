@@ -158,7 +158,7 @@ class SRGANGenerator(Generator):
 
 
 class CutOff(torch.autograd.Function):
-    """Cut values off at -1 and 1; beyond these, let gradients pass that bring values back, and none that drive them on."""
+    """Cut values off at -1 and 1; beyond, gradients pass that bring values back, and none that drive them on."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
