@@ -185,6 +185,7 @@ def finish(trainer: Any, opening: str = "") -> None:
         opening: What to say first; by default what is trained, and in which folder.
     """
     from ganzoo.training.distributed import leave
+    from ganzoo.training.memorising import read_report
 
     click.get_current_context().meta[TRAINING] = True
     if trainer.processes.number:  # another process writes and speaks
@@ -204,6 +205,8 @@ def finish(trainer: Any, opening: str = "") -> None:
     if trainer.journal.evaluator and (best := trainer.journal.evaluator.best):
         click.echo(f"the best by {best.name}, {best.value:.4g} after {best.images} images, is in {trainer.run.best}")
     click.echo(f"the model is in {model}" + (f"; look at it with: {command}" if command else ""))
+    if report := read_report(trainer.run.path):
+        click.echo(f"{report}; look at {trainer.run.path / 'memorisation'}")
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
