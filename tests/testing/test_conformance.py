@@ -344,12 +344,12 @@ TERM_FAULTS = {
         "contract",
         "it declares binary_targets, and targets change nothing",
     ),
-    "a field that is no number": (
+    "a field that is neither number nor name": (
         "loss",
         "scale: float = 1.0",
-        "scale: str = 'x'",
+        "scale: tuple[float, ...] = (1.0,)",
         "declaration",
-        "fields scale are no num",
+        "fields scale are neither int, float nor str",
     ),
     "a field that changes": (
         "loss",
