@@ -69,7 +69,6 @@ def finetune(
 
     Example: ganzoo finetune dcgan-fashion --data photos
     """
-    from ganzoo.training.memorising import read_report
     from ganzoo.training.run import next_free
     from ganzoo.training.trainer import Trainer
 
@@ -92,5 +91,3 @@ def finetune(
         click.echo(trainer.plan())
         return
     finish(trainer)
-    if trainer.run and (report := read_report(trainer.run.path)):
-        click.echo(f"{report}; look at {trainer.run.path / 'memorisation'}")

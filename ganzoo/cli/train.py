@@ -168,6 +168,7 @@ def resume(run: Path) -> None:
 def finish(trainer: Any) -> None:
     """Train to the end and say where the model is."""
     from ganzoo.training.distributed import leave
+    from ganzoo.training.memorising import read_report
 
     if trainer.processes.number:  # another process writes and speaks
         trainer.fit()
@@ -185,6 +186,8 @@ def finish(trainer: Any) -> None:
     if trainer.journal.evaluator and (best := trainer.journal.evaluator.best):
         click.echo(f"the best by {best.name}, {best.value:.4g} after {best.images} images, is in {trainer.run.best}")
     click.echo(f"the model is in {model}" + (f"; look at it with: {command}" if command else ""))
+    if report := read_report(trainer.run.path):
+        click.echo(f"{report}; look at {trainer.run.path / 'memorisation'}")
 
 
 def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def test_finetuning_says_what_it_does_and_writes_a_run_that_resumes(here):
     assert gan.config.license["parent_data"].startswith("MNIST, CC-BY-SA-3.0")
     assert json.loads((folder / "memorisation" / "report.json").read_text())["training"] == 30
     before = (folder / "model" / "generator.safetensors").read_bytes()
-    assert run("resume", folder).exit_code == 0
+    resumed = run("resume", folder)
+    assert resumed.exit_code == 0
+    assert "memorisation: " in resumed.output
     assert (folder / "model" / "generator.safetensors").read_bytes() == before
 
 
