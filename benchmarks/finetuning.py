@@ -7,7 +7,7 @@ first, each when it is needed, on what is like the few pictures and holds none o
 before the next seed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import click
 import torch
 from entries import ROOT, Benchmark, Entry
 from finetuning_data import COPIES, EMOJI, FASHION, SAMPLES, Cases
+from pages import write_results
 from published import command_options, conduct, perform
 
 from ganzoo import zoo
@@ -68,6 +69,14 @@ any of as many held-out ones: half for new pictures, near 1 for copies. *Real da
 """
 
 
+CAPTIONS = {
+    "sandals-20": "20 sandals of Fashion-MNIST (MIT, Zalando SE)",
+    "sandals-100": "100 sandals of Fashion-MNIST (MIT, Zalando SE)",
+    "faces-71": "71 faces of OpenMoji 17 (CC BY-SA 4.0, https://openmoji.org)",
+}
+MADE_FROM = "Samples of models made from them; the rows of `dcgan-mnist` also from MNIST (CC BY-SA 3.0)."
+
+
 def entries(images: int) -> list[Entry]:
     """Return the rows at a budget of so many images."""
     found = []
@@ -101,12 +110,15 @@ def entries(images: int) -> list[Entry]:
     return found
 
 
-def benchmark(cases: Cases, runs: Path, images: int = IMAGES) -> Benchmark:
-    """Return the benchmark at a budget of so many images; what is trained first goes into a folder beside its runs."""
+def benchmark(cases: Cases, runs: Path, images: int = IMAGES, sheets: Sequence[Path] = ()) -> Benchmark:
+    """Return the benchmark at a budget of so many images, with sheets that `draw_sheets` drew shown on the page.
+
+    What is trained first goes into a folder beside the benchmark's runs.
+    """
     return Benchmark(
         name=NAME,
         title="Where it pays",
-        text=TEXT,
+        text=TEXT + show(sheets),
         columns=COLUMNS,
         entries=entries(images),
         open_data=lambda name: cases.cases[name].few,
@@ -156,16 +168,36 @@ def pretrain(cases: Cases, folder: Path, name: str) -> str | Path:
     return folder / name / "0" / "model"
 
 
-def draw_sheets(cases: Cases, folder: Path, pictures: Path) -> None:
-    """Draw, for each data set, pictures to learn from, then samples of each row's seed 0, each in a row."""
+def draw_sheets(cases: Cases, folder: Path, pictures: Path) -> list[Path]:
+    """Draw, for each data set, pictures to learn from, then samples of each row's seed 0, each in a row.
+
+    Returns:
+        The pictures' files, of the data sets of which some row has been trained.
+    """
+    drawn = []
     for data, case in cases.cases.items():
         rows = [case.few.normalise(case.few.samples[:SHOWN])]
         for entry in entries(IMAGES):
             model = folder / entry.name / "0" / "model"
             if entry.data == data and model.is_dir():
                 rows.append(zoo.load(model).sample(SHOWN, seed=0))
-        sheet = draw(torch.cat(rows), scale=HALF_BYTE, offset=HALF_BYTE, columns=SHOWN)
-        save_png(sheet, pictures / f"{NAME}-{data}.png")
+        if len(rows) > 1:
+            drawn.append(pictures / f"{NAME}-{data}.png")
+            save_png(draw(torch.cat(rows), scale=HALF_BYTE, offset=HALF_BYTE, columns=SHOWN), drawn[-1])
+    return drawn
+
+
+def show(sheets: Sequence[Path]) -> str:
+    """Return the lines of the page that show the sheets."""
+    shown = []
+    for sheet in sheets:
+        caption = CAPTIONS[sheet.stem.removeprefix(f"{NAME}-")]
+        shown += [
+            f"\n![samples of each row]({sheet.parent.name}/{sheet.name})\n",
+            f"*In the first row {SHOWN} of the {caption}; below, the first samples of",
+            "seed 0 of each row of the table that was trained, in its order.*",
+        ]
+    return "\n".join([*shown, "", MADE_FROM] if shown else [])
 
 
 @click.command(help=__doc__)
@@ -187,7 +219,8 @@ def main(fashion: Path, pictures: Path, images: int, **options: Any) -> None:
     """Run the benchmark."""
     cases, runs = Cases(fashion), options["runs"]
     conduct(benchmark(cases, runs, images), **options)
-    draw_sheets(cases, runs / NAME, pictures)
+    whole = benchmark(cases, runs, images, draw_sheets(cases, runs / NAME, pictures))
+    write_results(whole, runs / NAME, whole.real(), options["report"], options["page"])
 
 
 if __name__ == "__main__":

@@ -243,13 +243,13 @@ def main(
             for row in ROWS:
                 if not only or row.name in only:
                     perform(row, data, seed, runs / NAME)
+        draw_sheet(datasets, runs / NAME, sheet)
         content = synthetic_page.summarise(
             NAME, {row.name: row.label for row in ROWS}, read_results(datasets, seeds, runs / NAME)
         )
         files.write_text(report, json.dumps(content, indent=1) + "\n")
         text = page.read_text(encoding="utf-8") if page.exists() else synthetic_page.HEAD
-        files.write_text(page, replace_section(text, NAME, synthetic_page.write_section(content, PROTOCOL)))
-        draw_sheet(datasets, runs / NAME, sheet)
+        files.write_text(page, replace_section(text, NAME, synthetic_page.write_section(content, PROTOCOL, sheet)))
     click.echo(f"the report is in {report}, the table in {page}, the pictures in {sheet}")
 
 

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pages import standard_error, table_of
@@ -38,6 +39,12 @@ theirs, and how many are nearer to a real picture that the GAN was trained on th
 would be if none were learned by heart.
 """
 
+CAPTION = """
+*Seed 0, the first two pictures of each class, not picked: for each data set a row of real pictures, then one of each
+model that was trained here, in the table's order. Real pictures, and drawn ones made from them: MNIST, CC BY-SA 3.0;
+Fashion-MNIST, MIT, Zalando SE. The fine-tuned model is made from both.*
+"""
+
 Results = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]  # by data set and row
 
 
@@ -71,7 +78,7 @@ def summarise(name: str, labels: Mapping[str, str], found: Results) -> dict[str,
     return {"benchmark": name, "rows": [row for row in rows if row["runs"]]}
 
 
-def write_section(content: Mapping[str, Any], protocol: Mapping[str, int]) -> str:
+def write_section(content: Mapping[str, Any], protocol: Mapping[str, int], sheet: Path | None = None) -> str:
     """Return the section: its text, and for each data set a table, and what drawn pictures are worth by themselves."""
     parts = ["## Does it help?", TEXT.format_map(protocol).strip()]
     for data in dict.fromkeys(row["data"] for row in content["rows"]):
@@ -82,6 +89,8 @@ def write_section(content: Mapping[str, Any], protocol: Mapping[str, int]) -> st
             OF_PICTURES.strip(),
             table_of(_cells([row for row in rows if PICTURES[0] in row["mean"]], PICTURES)),
         ]
+    if sheet is not None:
+        parts += [f"![real and drawn pictures]({sheet.parent.name}/{sheet.name})", CAPTION.strip()]
     environments = dict.fromkeys(
         f"{', '.join(f'{name} {number}' for name, number in run['environment']['versions'].items())}; "
         f"{run['environment']['threads']} thread(s) of {run['environment']['processor']}"

@@ -127,6 +127,7 @@ def test_one_command_writes_report_page_and_pictures_and_computes_nothing_twice(
     assert published["precision"] > 0.7
     assert (tmp_path / "sheet").stat().st_size > 1000
     assert "### MNIST" in page
+    assert f"![real and drawn pictures]({tmp_path.name}/sheet)" in page
     monkeypatch.setattr(synthetic_augmentation, "train_gan", None)
     again, _ = run("--seeds=1")
     assert again == report
