@@ -69,6 +69,7 @@ def downscaled(table: Table, factor: int = DEFAULT_FACTOR, *, filter: Filter = "
     return replace(
         table,
         sources=sources,
+        paired=True,
         labels=None,
         class_names=(),
         vectors=None,

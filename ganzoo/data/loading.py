@@ -27,7 +27,8 @@ from ganzoo.errors import DataError, InputError, UnknownNameError
 # What data given as text can be, for messages.
 FORMS = (
     "a name that 'ganzoo list' shows, a folder or an archive (zip, tar) of pictures, a .npz file, a folder of idx "
-    "files, 'pairs:PATH' for pairs of pictures, or 'torchvision:NAME' for MNIST, FashionMNIST or CIFAR10"
+    "files, 'pairs:PATH' for pairs of pictures, 'unpaired:PATH' for pictures of two kinds, 'downscaled:DATA' for "
+    "pictures and smaller ones of themselves, or 'torchvision:NAME' for MNIST, FashionMNIST or CIFAR10"
 )
 
 Data = Table | str | os.PathLike[str] | Array | tuple[Any, Any] | MapStyle | Dataset[Any]
@@ -112,9 +113,12 @@ def check_split(data: str, split: str) -> None:
     Raises:
         InputError: The text names another split, or the data comes in one part and the split is not `"train"`.
     """
-    kind, colon, _ = data.partition(":")
+    kind, colon, rest = data.partition(":")
     word, _, named = kind.partition(",")[0].partition("@")
-    if colon and word in ("pairs", "reversed-pairs", "pictures", "torchvision"):
+    is_unpaired = word.removeprefix("reversed-") == "unpaired"
+    if colon and (word == "downscaled" or (is_unpaired and not named and not files.is_folder(rest))):
+        check_split(rest, split)
+    elif colon and (is_unpaired or word in ("pairs", "reversed-pairs", "pictures", "torchvision")):
         if named and named != split:
             raise InputError(f"the split {split!r} was asked of {data!r}, which names {named!r}; leave one of them out")
     elif split != "train" and _is_in_one_part(data):
@@ -144,7 +148,7 @@ def _open_text(text: str, split: str, value_range: ValueRange | None) -> Table:
         entry = plugins.find("dataset", text)
     except UnknownNameError as error:
         # A registered name can hold a slash too (plugin/name), so a path is what no plugin knows.
-        if path.exists() or path.name != text:
+        if files.is_file(path) or files.is_folder(path) or path.name != text:
             return _open_path(path, split, value_range)
         raise UnknownNameError(f"{error} There is no folder or file {text[:100]!r} either; give {FORMS}") from error
     table = entry.load()()

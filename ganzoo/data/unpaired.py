@@ -118,6 +118,8 @@ def open_unpaired_text(text: str, split: str, open_named: Callable[..., Table]) 
     if parts is None:
         return None
     chosen, options, path = parts
+    if read_text(path.removeprefix(_REVERSED), "unpaired") is not None:
+        raise InputError(f"{text[:100]!r} takes apart twice what belongs together; say 'unpaired:' once")
     place, wanted = from_home(path), split if chosen is None else chosen
     is_place = is_folder(place) or ARCHIVE.search(place.name) is not None
     if is_place and not _is_registered(path):

@@ -17,6 +17,7 @@ from ganzoo.plugin_loader import BUILT_IN_DISTRIBUTION
 from ganzoo.registry import Entry
 from ganzoo.testing.cases import BATCH, Case, Subject
 from ganzoo.testing.checks import require
+from ganzoo.training.step import AdversarialStep
 from ganzoo.training.trainer import Trainer
 
 STEPS = 3
@@ -177,10 +178,19 @@ def _train(gan: GAN, objective: Objective, case: Case, name: str, **changes: Any
 
 
 def _check_state(gan: GAN, objective: Objective, case: Case) -> None:
-    """Give what a step keeps after training to a fresh one, as a resumed run does."""
-    trained, fresh = (prepared(copy.deepcopy(gan), objective, case) for _ in range(2))
+    """Give what a step keeps after training to a fresh one, as a resumed run does; with an augmentation that learns."""
+    pictures = len(case.sample_shape) == 3 and hasattr(prepared(copy.deepcopy(gan), objective, case).step, "augmenter")
+    changes = {"augment": "ada(p=0.5, rise=100, every=1)"} if pictures else {}
+    trained, fresh = (prepared(copy.deepcopy(gan), objective, case, **changes) for _ in range(2))
     trained.fit()
     kept = {key: value.clone() for key, value in trained.step.state_dict().items()}
+    if isinstance(trained.step, AdversarialStep):
+        learned = sorted(trained.step.augmenter.state_dict().keys() - kept.keys())
+        require(
+            not learned,
+            f"for {case}, its step does not keep {learned[:1]}, which the augmentation has learned; call "
+            "super().state_dict() and super().load_state_dict(state)",
+        )
     fresh.step.load_state_dict(kept)
     found = fresh.step.state_dict()
     lost = sorted(kept.keys() ^ found.keys())

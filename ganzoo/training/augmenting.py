@@ -126,5 +126,5 @@ def check_augments(step: object, settings: Settings) -> None:
     if settings.augment and not isinstance(getattr(step, "augmenter", None), Augmenter):
         raise ConfigError(
             f"training: augment is {settings.augment!r}, and the step {type(step).__qualname__} augments nothing; "
-            "derive it from ganzoo.training.step.AdversarialStep, or leave out augment"
+            "leave out augment, or, of a step of your own, derive it from ganzoo.training.step.AdversarialStep"
         )

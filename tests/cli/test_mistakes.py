@@ -66,6 +66,9 @@ def test_data_that_is_nowhere_is_told_every_form_that_data_has(here):
         ("./points.npz", "test", "which comes in one part"),
         ("pictures@test:photos", "train", "which names 'test'; leave one of them out"),
         ("pairs@train:photos", "val", "which names 'train'"),
+        ("unpaired:ring", "test", "asked of 'ring', which comes in one part"),
+        ("unpaired@train:photos", "test", "which names 'train'"),
+        ("downscaled,factor=2:unpaired:ring", "test", "asked of 'ring', which comes in one part"),
     ],
 )
 def test_a_split_that_would_change_nothing_is_refused(here, data, split, says):

@@ -1,5 +1,7 @@
 """Pairs of pictures and smaller ones of themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,7 @@ def test_labels_and_other_sources_are_left_out():
     assert downscaled(labelled, 2).class_names == ()
     paired = table_from_arrays(pictures(), sources=pictures(channels=1))
     assert torch.equal(downscaled(paired, 2).sources, downscaled(table_from_arrays(pictures()), 2).sources)
+    assert downscaled(replace(paired, paired=False), 2).paired
 
 
 def test_text_opens_any_pictures_and_opens_again(tmp_path):

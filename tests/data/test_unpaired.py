@@ -12,7 +12,7 @@ from ganzoo.data.loading import open_data
 from ganzoo.data.npz import open_npz, write_npz
 from ganzoo.data.table import Table
 from ganzoo.data.unpaired import hide_pairs, open_unpaired
-from ganzoo.errors import DataError, InputError, ObjectiveError
+from ganzoo.errors import DataError, InputError, ObjectiveError, UnknownNameError
 from ganzoo.training.batches import Batches
 from ganzoo.training.settings import Settings
 from ganzoo.training.trainer import Trainer
@@ -122,12 +122,15 @@ def test_what_is_held_out_is_so_in_both_kinds(tmp_path):
         (files(), "unpaired@half:{}", "there is no split 'half'"),
         (files(), "unpaired:", "names no path; give 'unpaired:PATH'"),
         ({}, "unpaired,image_size=64:ring", "states options for pictures in folders, and 'ring' is none"),
+        (files(), "unpaired:unpaired:{}", "takes apart twice what belongs together"),
+        ({}, "unpaired:" * 3000, "takes apart twice what belongs together"),
+        ({}, "unpaired:" + "a" * 5000, "There is no folder or file|there is no folder or file"),
         ({}, "unpaired:ring", "ring has no sources; 'unpaired:' takes folders A"),
     ],
 )
 def test_refusals(tmp_path, content, text, says):
     path = write_files(tmp_path / "data", content)
-    with pytest.raises((DataError, InputError), match=says):
+    with pytest.raises((DataError, InputError, UnknownNameError), match=says):
         open_data(text.format(path))
 
 

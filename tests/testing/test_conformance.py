@@ -304,6 +304,37 @@ def test_an_architecture_with_its_own_step_conforms(site):
     check_architecture("ganzoo_turns/turn")
 
 
+FORGETFUL = """
+from dataclasses import replace
+
+from ganzoo import hookimpl
+from ganzoo.models.dcgan import DCGAN
+from ganzoo.training.step import AdversarialStep
+
+
+class Step(AdversarialStep):
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+FORGETFUL = replace(DCGAN, step=Step)
+
+
+@hookimpl
+def ganzoo_register(registry):
+    registry.architecture("forgetful", __name__ + ":FORGETFUL", summary="a step that keeps nothing")
+"""
+
+
+def test_a_step_that_forgets_what_an_augmentation_has_learned_is_caught(site):
+    site.install("ganzoo-forgets", FORGETFUL)
+    checks = architecture_checks("ganzoo_forgets/forgetful", base_channels=4, latent_dim=4)
+    assert re.search(r"its step does not keep \['augment\..*call super\(\)\.state_dict", failure(checks, "training"))
+
+
 STEP_FAULTS = {
     "a network that the step leaves out": (
         ' | {f"{name}_back": value for name, value in back.items()}',

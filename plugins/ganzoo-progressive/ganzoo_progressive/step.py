@@ -57,11 +57,12 @@ class ProgressiveStep(AdversarialStep):
         return super().generator_losses(self._as_seen(batch))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return how many images were seen before this run."""
-        return {"earlier_images": torch.tensor(self._earlier)}
+        """Return how many images were seen before this run, and what the two-player step keeps."""
+        return {**super().state_dict(), "earlier_images": torch.tensor(self._earlier)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take that number back."""
+        """Take these back."""
+        super().load_state_dict(state)
         self._earlier = int(state["earlier_images"])
 
     def _as_seen(self, batch: Batch) -> Batch:

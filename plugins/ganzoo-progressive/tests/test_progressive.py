@@ -264,6 +264,15 @@ def test_a_run_stopped_anywhere_ends_in_the_same_bits(tmp_path, stop):
             assert torch.equal(value, found.networks[name].state_dict()[key]), f"{name} {key}"
 
 
+def test_what_an_augmentation_has_learned_is_kept_too():
+    run = trainer(20, augment="ada(p=0.5, rise=100, every=1)")
+    run.fit()
+    fresh = trainer(20, augment="ada(p=0.5, rise=100, every=1)")
+    fresh.step.load_state_dict(run.step.state_dict())
+    assert fresh.step.augmenter.state_dict() == run.step.augmenter.state_dict()
+    assert run.step.augmenter.state["p"] != 0.5
+
+
 def test_a_loaded_model_is_where_it_was_and_goes_on_from_there(tmp_path):
     trained = trainer(60).fit()
     trained.save_pretrained(tmp_path, dtype=torch.float16)

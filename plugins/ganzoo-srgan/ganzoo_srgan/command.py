@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.endings import FileEnding
+
 ROWS, COLUMNS = 24, 2  # of the picture: that many pictures, evenly spread over the data
 
 
@@ -18,7 +20,7 @@ ROWS, COLUMNS = 24, 2  # of the picture: that many pictures, evenly spread over 
 @click.option("--levels", type=click.IntRange(1, 10), default=2, show_default=True, help="How many of its levels.")
 @click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FileEnding(".png"),
     help="Draw small picture, bicubic, the model's and the real one of 24 of them into this PNG.",
 )
 @click.option("--record", "is_recorded", is_flag=True, help="Write the numbers into the card of MODEL, a local-dir.")
