@@ -80,14 +80,14 @@ def check_name(what: str, value: object) -> None:
         raise ConfigError(f"{what} is {given(value)}; it takes a name, such as 'dcgan', so choose one of 'ganzoo list'")
 
 
-def check_settings(what: str, value: object) -> None:
+def check_settings(what: str, value: object, such_as: str = "{'base_channels': 32}") -> None:
     """Refuse what are no settings by name; None is.
 
     Raises:
         ConfigError: It is no mapping, or a name in it is no text.
     """
     if value is not None and not (isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
-        raise ConfigError(f"{what} is {given(value)}; it takes settings by name, such as {{'base_channels': 32}}")
+        raise ConfigError(f"{what} is {given(value)}; it takes settings by name, such as {such_as}")
 
 
 def create_model(

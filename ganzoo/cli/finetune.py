@@ -11,7 +11,7 @@ from ganzoo.cli.train import finish, parse_assignments, with_settings
 @click.command(short_help="Go on from a pretrained model with data of your own.")
 @click.argument("model")
 @click.option("--data", required=True, help="As --data of `ganzoo train` takes it: a folder of pictures, a name, ...")
-@click.option("--split", type=click.Choice(["train", "test", "val"]), default="train", help="[default: train]")
+@click.option("--split", type=click.Choice(["train", "test", "val"]), help="[default: train]")
 @click.option("--revision", help="A branch, tag or commit, where MODEL is on the Hub.")
 @click.option("--objective", help="[default: what MODEL was trained with]")
 @click.option(
@@ -49,7 +49,7 @@ from ganzoo.cli.train import finish, parse_assignments, with_settings
 def finetune(
     model: str,
     data: str,
-    split: str,
+    split: str | None,
     revision: str | None,
     objective: str | None,
     conditional: bool | None,
@@ -69,15 +69,25 @@ def finetune(
 
     Example: ganzoo finetune dcgan-fashion --data photos
     """
+    from ganzoo.config import build_config
+    from ganzoo.data.loading import check_split
     from ganzoo.training.run import next_free
+    from ganzoo.training.settings import Settings
     from ganzoo.training.trainer import Trainer
 
+    given = {key: value for key, value in settings.items() if value is not None}
+    chosen = {**parse_assignments(assignments), **given}
+    # -s could name another argument; what is to improve for a patient run may be chosen later.
+    known = {key: value for key, value in chosen.items() if key != "patience_images"}
+    build_config(Settings, {"images": 1, **known}, "training")
+    if split is not None:
+        check_split(data, split)
     name = f"{Path(model.rpartition(':')[2].partition('@')[0]).name}-{Path(data.rpartition(':')[2]).name}"
     trainer = Trainer.from_pretrained(
         model,
         data,
         revision=revision,
-        split=split,
+        split=split or "train",
         objective=objective,
         conditional=conditional,
         discriminator=discriminator,
@@ -85,7 +95,7 @@ def finetune(
         model_args=parse_assignments(arguments) or None,
         run=run or next_free(Path("runs"), name),
         callbacks=callbacks or None,
-        **{**parse_assignments(assignments), **{key: value for key, value in settings.items() if value is not None}},
+        **chosen,
     )
     if dry_run:
         click.echo(trainer.plan())

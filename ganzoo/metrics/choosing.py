@@ -104,7 +104,7 @@ def _plain(name: str) -> str:
 
 def _fitting(data: Table, condition: Condition) -> tuple[str, ...]:
     if condition.kind == "image":
-        return OF_PAIRS
+        return OF_PAIRS if data.paired else ()
     if len(data.sample_shape) == 3:
         return tuple(OF_PICTURES)
     if data.sample_shape == (1,):

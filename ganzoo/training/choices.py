@@ -192,7 +192,9 @@ def choose_number(pretrained: GAN, table: Table) -> tuple[str, str]:
         pretrained: The pretrained model.
         table: What it is fine-tuned on.
     """
-    if table.sources is not None:
+    if table.sources is not None and not table.paired:
+        return "", "unpaired data has no targets"
+    if pretrained.condition.kind == "image":
         return "absolute error", "of the test split's translations"
     if table.sample_shape == (1,):
         return "Wasserstein-1", "the distance to the data"

@@ -60,7 +60,7 @@ class Evaluator:
         """
         self._recorder, self._probe, self._dtype = recorder, probe, getattr(torch, settings.weights_dtype)
         self._samples = settings.evaluate_samples or None
-        self._patience = settings.patience_images
+        self._patience, self._best_by = settings.patience_images, settings.best_by
         self._choice = choose(settings.best_by, table, gan.condition) if settings.best_by else None
         if self._choice and recorder.run is None:
             raise InputError("best_by keeps the best model in the run's folder; give run=..., or leave best_by out")
@@ -125,6 +125,8 @@ class Evaluator:
         has = bool(self._patience) and images - since >= self._patience
         if has and self.best is not None:
             logger.warning("%s has not improved since %d images; training ends after %d", self.best.name, since, images)
+        elif has:
+            logger.warning("no model was kept as the best by %s; training ends after %d images", self._best_by, images)
         return has
 
     def mend(self, gan: GAN, images: int) -> None:

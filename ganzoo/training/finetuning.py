@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo import zoo
+from ganzoo.building import check_settings
 from ganzoo.config import ModelConfig, build_config
 from ganzoo.data.fitted import fitted_pictures
 from ganzoo.data.loading import Data, open_data
@@ -102,12 +103,18 @@ def prepare(
         discriminator: The architecture of an untrained discriminator, in place of the pretrained one.
         discriminator_args: Settings of the discriminator alone.
         callbacks: What to call while training; None for the report on memorisation at the end, where one can be made.
-        notes: What else config.toml and the model card shall say, such as `license`.
+        notes: What else config.toml and the model card shall say, such as `license`, whose entries replace those
+            of the same name that go on from the pretrained model, and leave the others.
         settings: Settings of the run, such as `images`.
 
     Raises:
         GanzooError: As `ganzoo.load`, `open_data`, `adapt` and `Trainer`.
     """
+    check_settings("access", access, "{'token': '...'}")
+    check_settings("model_args", model_args)
+    check_settings("discriminator_args", discriminator_args)
+    check_settings("notes", notes, "{'license': {'data': 'CC0-1.0'}}")
+    check_settings("the license of notes", (notes or {}).get("license"), "{'data': 'CC0-1.0'}")
     # What is to improve for a patient run may be chosen below.
     known = {key: value for key, value in settings.items() if key != "patience_images"}
     asked = build_config(Settings, {"images": 1, **known}, "training")
@@ -151,7 +158,7 @@ def prepare(
         "run": run,
         "split": split,
         "callbacks": ((REPORT,) if is_drawn else ()) if callbacks is None else callbacks,
-        "notes": {**_notes(pretrained.config, origin), **(notes or {})},
+        "notes": _notes(pretrained.config, origin, notes or {}),
         **{each.name: each.value for each in made},
         **settings,
     }
@@ -241,10 +248,12 @@ def _size_note(pretrained: GAN, table: Table) -> str:
     return f"samples are {after}, where the pretrained model's are {before}"
 
 
-def _notes(parent: ModelConfig, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the run keeps of its parent: where it came from, and its licences, which go on with its weights."""
+def _notes(parent: ModelConfig, origin: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given, and what goes on from the parent: where it came from, and the licences of its weights."""
     license_ = {key: parent.license[key] for key in ("weights",) if isinstance(parent.license.get(key), str)}
     data = [parent.license[key] for key in ("data", "parent_data") if isinstance(parent.license.get(key), str)]
     if data:
         license_["parent_data"] = "; ".join(data)
-    return {"finetuning": dict(origin), **({"license": license_} if license_ else {})}
+    license_ |= given.get("license") or {}
+    others = {key: value for key, value in given.items() if key != "license"}
+    return {"finetuning": dict(origin), **others, **({"license": license_} if license_ else {})}

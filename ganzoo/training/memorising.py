@@ -31,6 +31,7 @@ FOLDER = "memorisation"
 SAMPLES = 1_000
 POOL, POOL_VALUES = 10_000, 2**26  # training pictures that are searched, and their values; of more some are chosen
 ENOUGH = 50  # held-out pictures for a distribution; with fewer, each training picture is held out from the others
+LEAST = 10  # training pictures; held against fewer others, a picture is near or far by chance
 NEAREST = 0.05  # the share of held-out pictures that counts as very near
 PAIRS, COLUMNS = 32, 8
 READABLE = 64  # pixels; smaller pictures are enlarged
@@ -121,14 +122,12 @@ class Memorisation(Callback):
         best = trainer.journal.evaluator.best if trainer.journal.evaluator else None
         model, images = ("model", trainer.images) if best is None else ("best", best.images)
         drawn = gan if best is None else zoo.load(trainer.run.best)
-        report, figure, pairs = examine(
-            drawn,
-            trainer.table,
-            samples=self.samples,
-            best_by=trainer.settings.best_by,
-            model=model,
-            images=images,
-        )
+        asked: dict[str, Any] = {"samples": self.samples, "best_by": trainer.settings.best_by}
+        try:
+            report, figure, pairs = examine(drawn, trainer.table, model=model, images=images, **asked)
+        except DataError as error:
+            logger.warning("no report on memorisation: %s", error)
+            return
         folder = trainer.run.path / FOLDER
         render.save_png(figure, folder / "distances.png")
         render.save_png(pairs, folder / "pairs.png")
@@ -160,9 +159,14 @@ def examine(
     Returns:
         The report; a figure of both distributions of distances; and a picture of pairs, each a sample with the nearest
         training picture to its right: in the upper half the nearest pairs, in the lower the first samples.
+
+    Raises:
+        DataError: There are fewer than 10 training pictures, or most pictures to compare with are copies of these.
     """
+    if len(table) < LEAST:
+        raise DataError(f"{len(table)} training pictures do not tell how far new ones are; give at least {LEAST}")
     drawn = draw(gan, samples, seed=0, data=table)
-    pool = min(POOL, max(1, POOL_VALUES // table.samples[0].numel()))
+    pool = min(POOL, max(LEAST, POOL_VALUES // table.samples[0].numel()))
     order = torch.randperm(len(table), generator=generator("memorisation", "pool"))[:pool].sort().values
     pictures = table.samples[order]
     look, distance = _look(table, best_by, gan)
@@ -176,6 +180,8 @@ def examine(
         apart, _ = nearest_rows(look(others.samples), known)
         held_out = f"{len(others):,} held-out pictures"
     medians = float(distances.median()), float(apart.median())
+    if not medians[1]:
+        raise DataError(f"half of what to compare with are copies ({held_out}); leave copies out of the data")
     report = MemorisationReport(
         model=model,
         images=images,
@@ -185,7 +191,7 @@ def examine(
         held_out=held_out,
         sample_median=medians[0],
         held_out_median=medians[1],
-        ratio=medians[0] / max(medians[1], torch.finfo(torch.float32).tiny),
+        ratio=medians[0] / medians[1],
         very_near=float((distances < torch.quantile(apart, NEAREST)).float().mean()),
         nearest=float(distances.min()),
     )

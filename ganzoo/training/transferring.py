@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo import weights
+from ganzoo.augmentations.augmentation import colours
 from ganzoo.models.roles import CHANNELS, CLASSES, SOURCE, Role, tensor_roles
 
 Kind = Literal["kept", "fitted", "kept in part", "new"]
 
 Outcome = tuple[Kind, Tensor, int, str]  # of one tensor: what becomes of it, its values, how many are new, and why
 
-COLOURS = 3  # of the channels of RGBA, the others are none
 MOST_LINES = 12  # tensors of a network that are told by name, unless all are asked for
 
 
@@ -253,23 +253,26 @@ def _fill_channels(
     """Copy, repeat or average channels, and return how many places are taken and what was done.
 
     What is repeated along inputs is divided by as many, and what is averaged is added up there, so that a grey picture
-    gives the same in either form.
+    gives the same in either form. Transparency, the last of two and of four channels, goes to transparency alone.
     """
     if before[1:] != after[1:]:
         return 0, f"new for samples of {'x'.join(map(str, after))}"
     old, new = torch.unflatten(given, 0, before), torch.unflatten(part, 0, after)
-    colours = [count if count != COLOURS + 1 else COLOURS for count in (before[0], after[0])]
-    if before[0] == 1:
-        new[: colours[1]] = old / colours[1] if is_input else old
-        filled, done = colours[1], f"grey repeated for {colours[1]} channels"
-    elif after[0] == 1:
-        seen = old[: colours[0]]
-        new[0] = seen.sum(0) if is_input else seen.mean(0)
-        filled, done = 1, f"the {'sum' if is_input else 'mean'} of {colours[0]} channels"
+    seen, wanted = colours(before[0]), colours(after[0])
+    if seen == 1 and wanted > 1:
+        new[:wanted] = old[:1] / wanted if is_input else old[:1]
+        filled, done = wanted, f"grey repeated for {wanted} channels"
+    elif wanted == 1 and seen > 1:
+        new[0] = old[:seen].sum(0) if is_input else old[:seen].mean(0)
+        filled, done = 1, f"the {'sum' if is_input else 'mean'} of {seen} channels"
     else:
-        filled = min(before[0], after[0])
+        filled = min(seen, wanted)
         new[:filled] = old[:filled]
         done = f"{filled} of {after[0]} channels kept"
+    if seen < before[0] and wanted < after[0]:
+        new[wanted] = old[seen]
+        filled += 1
+        done += ", transparency kept"
     if filled < after[0]:
         done += f", {after[0] - filled} new"
     return filled * math.prod(after[1:]), done

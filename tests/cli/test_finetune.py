@@ -86,6 +86,11 @@ def test_settings_of_networks_and_an_objective_are_options_too(here):
         (["mlp-ring", "--data", "digits"], "start from a model of such samples"),
         (["dcgan-mnist", "--data", "digits", "--conditional"], "a conditional model was asked for"),
         (["dcgan-mnist", "--data", "pictures,image_size=30:digits"], "the nearest valid sizes are 28x28 and 32x32"),
+        (["dcgan-mnist", "--data", "mnist-test", "--split", "test"], "comes in one part and has no splits; leave it"),
+        *(
+            (["dcgan-mnist", "--data", "digits", "-s", text], f"there is no setting {text.partition('=')[0]!r}")
+            for text in ("revision=x", "data=1", "model_args=3", "notes=1", "access=1", "value_range=1", "progress=no")
+        ),
         (["dcgan-mnist", "--data", "digits", "--freeze-layers", "9"], "of this discriminator 0 to 3 can be frozen"),
     ],
 )

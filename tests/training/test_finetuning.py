@@ -1,6 +1,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -151,6 +152,15 @@ def test_the_saved_model_says_what_it_was_made_from_and_carries_licences_on(pare
     assert again.metrics == []
 
 
+def test_licences_that_are_given_go_beside_those_of_the_parent(parent, tmp_path):
+    given = {"license": {"data": "CC0-1.0"}}
+    finetuned(parent, run=tmp_path / "run", images=2 * BATCH, notes=given).fit()
+    kept = {"weights": "CC-BY-4.0", "parent_data": LICENSE["data"]}
+    assert ganzoo.load(tmp_path / "run" / "model").config.license == kept | {"data": "CC0-1.0"}
+    own = finetuned(parent, notes={"license": {"weights": "MIT"}}).notes["license"]
+    assert own == kept | {"weights": "MIT"}
+
+
 def test_plan_is_printed_once_before_anything_is_written(parent, tmp_path, capsys):
     finetuned(parent, colours(), run=tmp_path / "run", progress=True)
     said = capsys.readouterr().err
@@ -257,6 +267,23 @@ def test_settings_of_the_architecture_can_be_others(parent):
         (lambda: pictures(30, side=16), {"conditional": True}, "a conditional model was asked for, and data has no"),
         (lambda: pairs(), {"conditional": True}, "dcgan can be conditioned on none or label, and data gives an image"),
         (lambda: pictures(30, side=16), {"patience_images": 5}, "nothing says what is to improve; give best_by"),
+        (
+            lambda: pictures(30, side=16),
+            {"notes": 3},
+            "notes is '3' .int.; it takes settings by name, such as {'license'",
+        ),
+        (
+            lambda: pictures(30, side=16),
+            {"notes": {"license": "MIT"}},
+            "license of notes is 'MIT' .str.; it takes settings",
+        ),
+        (
+            lambda: pictures(30, side=16),
+            {"access": 3},
+            "access is '3' .int.; it takes settings by name, such as {'token'",
+        ),
+        (lambda: pictures(30, side=16), {"model_args": 3}, "model_args is '3' .int.; it takes settings by name"),
+        (lambda: pictures(30, side=16), {"discriminator_args": 3}, "discriminator_args is '3' .int.; it takes"),
         (lambda: pictures(30, side=16), {"learning_rat": 5}, "there is no setting 'learning_rat'; did you mean"),
         (
             lambda: pictures(30, side=16),
@@ -297,7 +324,10 @@ def test_the_number_that_tells_the_best_is_chosen_where_one_can():
     assert (
         choose_number(gan, ganzoo.Trainer("mlp", "hinge", "ring", images=1, progress=False).table)[0] == "high quality"
     )
-    assert choose_number(gan, pairs())[0] == "absolute error"
+    translator = ganzoo.create_model("pix2pix", base_channels=4)
+    assert choose_number(translator, pairs())[0] == "absolute error"
+    assert choose_number(translator, replace(pairs(), paired=False)) == ("", "unpaired data has no targets")
+    assert choose_number(gan, pairs())[0] == ""
     assert choose_number(gan, points())[0] == ""
     number, reason = choose_number(gan, pictures(30, side=28))
     assert number == ""

@@ -87,11 +87,11 @@ def test_copies_are_told_and_new_pictures_are_not():
 
 
 def test_distances_are_those_of_the_pixels():
-    table = table_from_arrays(torch.tensor([0, 255], dtype=torch.uint8)[:, None, None].expand(2, 4, 4))
+    table = table_from_arrays((28 * torch.arange(10, dtype=torch.uint8))[:, None, None].expand(10, 4, 4))
     grey = replaying(table_from_arrays(torch.full((1, 4, 4), 51, dtype=torch.uint8)))
     report, _, _ = examine(grey, table, samples=3)
-    assert report.sample_median == pytest.approx(0.2)
-    assert report.held_out_median == pytest.approx(1.0)
+    assert report.sample_median == pytest.approx(5 / 255)
+    assert report.held_out_median == pytest.approx(28 / 255)
     assert report.distance == "RMS of pixels in [0, 1]"
 
 
@@ -157,3 +157,22 @@ def test_what_cannot_be_compared_so_is_refused_before_the_first_step(tmp_path, r
     with pytest.raises(CallbackError, match=message):
         prepared.fit()
     assert prepared.index == 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (smooth(1, seed=0).samples, "1 training pictures do not tell how far new ones are; give at least 10"),
+        (smooth(9, seed=0).samples, "9 training pictures do not tell how far new ones are; give at least 10"),
+        (smooth(1, seed=0).samples.expand(12, -1, -1, -1), "half of what to compare with are copies (each of 12"),
+    ],
+)
+def test_there_is_no_report_on_pictures_that_tell_nothing_of_new_ones(tmp_path, caplog, samples, message):
+    settings = {"model": "dcgan", "model_args": {"base_channels": 4, "latent_dim": 4}}
+    data = table_from_arrays(samples)
+    trainer(tmp_path / "run", steps=1, data=data, callbacks=["memorisation(samples=20)"], **settings).fit()
+    said = [record.getMessage() for record in caplog.records if "memorisation" in record.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith(f"no report on memorisation: {message}")
+    assert not (tmp_path / "run" / "memorisation").exists()
+    assert (tmp_path / "run" / "model").exists()

@@ -92,3 +92,13 @@ def test_patience_needs_a_number_to_improve():
         Settings(images=10, patience_images=5)
     with pytest.raises(ConfigError, match="patience_images is -1"):
         trainer(data=pictures(), patience_images=-1)
+
+
+def test_a_run_that_kept_no_model_says_that_it_ends(tmp_path, caplog):
+    evaluator = trainer(tmp_path / "run", **PATIENT).journal.evaluator
+    assert evaluator.best is None
+    assert not evaluator.has_plateaued(3 * BATCH)
+    assert not caplog.records
+    assert evaluator.has_plateaued(4 * BATCH)
+    said = "no model was kept as the best by high_quality; training ends after 64 images"
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", said)]

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from ganzoo import create_model
+from ganzoo.augmentations.augmentation import colours
 from ganzoo.errors import WeightsError
 from ganzoo.training.transferring import Classes, fresh_transfer, plan_transfer
 
@@ -114,6 +115,28 @@ def test_transparency_is_new_beside_kept_colours():
     assert torch.equal(state["layers.5.weight"][:, :3], before.generator.layers[5].weight)
     assert torch.equal(state["layers.5.weight"][:, 3:], fresh[:, 3:])
     assert plan.new_parameters == fresh[:, 3:].numel() + 1
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 3), (3, 2), (2, 4), (4, 2), (4, 1), (1, 4), (4, 3)])
+def test_transparency_goes_to_transparency_and_colours_to_colours(before, after):
+    small = {"generator_widths": (6,), "discriminator_widths": (6,), "latent_dim": 3}
+    old, new = (build("mlp", sample_shape=(n, 4, 4), seed=n, **small).eval() for n in (before, after))
+    fresh = new.generator.state_dict()["output.weight"].clone()
+    _, state = transferred(old, new, "generator")
+    was, now, unused = (
+        weights.unflatten(0, (-1, 16)) for weights in (old.generator.output.weight, state["output.weight"], fresh)
+    )
+    seen, wanted = colours(before), colours(after)
+    expected = was[:seen] if seen == wanted else was[:seen].mean(0, keepdim=True).expand(wanted, -1, -1)
+    torch.testing.assert_close(now[:wanted], expected)
+    if wanted < after:
+        assert torch.equal(now[wanted], was[seen] if seen < before else unused[wanted])
+    # Logits on grey pictures are the same, with any transparency that both know, and else with zeros for it.
+    transferred(old, new, "discriminator")
+    grey = torch.rand(4, 1, 4, 4)
+    alpha = torch.rand(4, 1, 4, 4) if seen < before and wanted < after else torch.zeros(4, 1, 4, 4)
+    given, taken = (torch.cat([grey.expand(-1, colours(n), -1, -1), alpha], 1)[:, :n] for n in (before, after))
+    torch.testing.assert_close(new.discriminator(taken), old.discriminator(given))
 
 
 def test_an_unconditional_model_gets_labels_beside_its_latents_and_back():
