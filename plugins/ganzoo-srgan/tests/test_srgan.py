@@ -145,7 +145,7 @@ def test_settings_out_of_range_are_refused(arguments, message):
 
 
 def test_without_pairs_or_a_source_it_says_what_to_give():
-    with pytest.raises(InputError, match=r"srgan makes its samples from a condition \(image\), and data has none"):
+    with pytest.raises(InputError, match="srgan makes pictures from pictures, and data has none"):
         ganzoo.Trainer(
             "srgan", "non_saturating", table_from_arrays(torch.zeros(4, 1, 16, 16, dtype=torch.uint8)), images=8
         )
