@@ -436,7 +436,7 @@ def colours_of(gan, made, where):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_it_learns_both_ways_without_pairs(seed):
-    """Grey ground becomes coloured and coloured ground grey, on pictures that it has not seen, and there and back again.
+    """Grey ground becomes coloured and coloured ground grey, on pictures not seen before, and there and back again.
 
     So few images do not teach every seed to tell a square from the ground around it.
     """
