@@ -1,11 +1,24 @@
 """`ganzoo finetune`."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ganzoo.cli.train import finish, parse_assignments, with_settings
+
+DEFAULT = re.compile(r"\[default: [^]]*\]")
+CHOSEN = {
+    "augment",
+    "batch_size",
+    "discriminator_learning_rate",
+    "discriminator_steps",
+    "ema_half_life_images",
+    "evaluate_every_images",
+    "learning_rate",
+    "optimizer",
+}
 
 
 @click.command(short_help="Go on from a pretrained model with data of your own.")
@@ -24,19 +37,6 @@ from ganzoo.cli.train import finish, parse_assignments, with_settings
     help="Lower layers of the discriminator that stay as they are.  [default: half of them]",
 )
 @click.option("--discriminator", help="Another architecture's discriminator, untrained, in place of MODEL's.")
-@click.option(
-    "--run", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [default: runs/NAME-N]"
-)
-@click.option("-s", "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of the run.")
-@click.option("-a", "--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="A setting of the architecture.")
-@click.option(
-    "-d",
-    "--discriminator-arg",
-    "discriminator_arguments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting of the discriminator alone.",
-)
 @click.option("--dry-run", is_flag=True, help="Print what is chosen and kept, parameters, memory and time, and stop.")
 @click.option(
     "--callback",
@@ -101,3 +101,9 @@ def finetune(
         click.echo(trainer.plan())
         return
     finish(trainer)
+
+
+# These are chosen, and what stands as their default is that of training from nothing.
+for option in finetune.params:
+    if isinstance(option, click.Option) and option.help and option.name in CHOSEN:
+        option.help = DEFAULT.sub("[default: chosen]", option.help)

@@ -8,8 +8,21 @@ import click
 from ganzoo.cli.refusals import TRAINING
 from ganzoo.errors import ConfigError, InputError
 
-# Options that are settings of the run, by the name the settings have.
+# Options of a run; those without a letter are settings, by the name the settings have.
 SETTINGS = [
+    click.option(
+        "--run", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [default: runs/NAME-N]"
+    ),
+    click.option("-s", "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting."),
+    click.option("-a", "--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="A setting of the architecture."),
+    click.option(
+        "-d",
+        "--discriminator-arg",
+        "discriminator_arguments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A setting of the discriminator alone.",
+    ),
     click.option("--images", type=int, help="The budget: how many images the discriminator is shown as real."),
     click.option("--batch-size", type=int, help="Images a step.  [default: 64]"),
     click.option("--learning-rate", type=float, help="Learning rate.  [default: 0.0002]"),
@@ -51,19 +64,6 @@ def with_settings(command: Any) -> Any:
     "--conditional", is_flag=True, default=None, help="Condition the networks on the data's labels, vectors or pairs."
 )
 @click.option("--recipe", help="A bundled recipe's name, or a TOML file; further options replace what it says.")
-@click.option(
-    "--run", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [default: runs/NAME-N]"
-)
-@click.option("-s", "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of the run.")
-@click.option("-a", "--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="A setting of the architecture.")
-@click.option(
-    "-d",
-    "--discriminator-arg",
-    "discriminator_arguments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting of the discriminator alone.",
-)
 @click.option("--dry-run", is_flag=True, help="Print the plan, parameters, memory and time, and stop.")
 @click.option(
     "--callback",

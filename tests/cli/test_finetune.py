@@ -101,3 +101,10 @@ def test_refusals_are_one_line_and_leave_nothing(here, arguments, message):
     assert last.startswith("Error: ")
     assert message in last
     assert not (here / "runs").exists()
+
+
+def test_help_names_no_default_of_what_is_chosen():
+    shown = run("finetune", "--help").output
+    assert "Images a step.  [default: chosen]" in " ".join(shown.split()).replace("step. ", "step.  ")
+    assert "0.0002" not in shown
+    assert "[default: chosen]" not in run("train", "--help").output
