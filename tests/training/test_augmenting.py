@@ -316,7 +316,7 @@ class Plain:
 
 
 def test_a_step_that_augments_nothing_is_refused():
-    with pytest.raises(ConfigError, match="the step Plain augments nothing; derive it from"):
+    with pytest.raises(ConfigError, match="the step Plain augments nothing; leave out augment, or"):
         dcgan(augment="ada", step=Plain())
 
 
