@@ -39,6 +39,10 @@ the largest in brackets. Plain is the generator itself in eval mode, under `torc
 once. `GAN.sample` calls a copy with folded batch norm, in channels_last, draws each latent from a seed of its own, and
 looks at each call whether the weights are still the same.
 
+Four things were tried for bfloat16: batch norm folded, weights cast once, the last layer as a matrix product, and that
+product's sum in strides, which took 10,000 pictures from 402 to 384 ms, but single ones from 1.59 to 1.00 times plain,
+and so was left. Of the 402 ms 215 are one convolution at 600 GFLOP/s, and 39 the seeds of single samples.
+
     python benchmarks/sampling.py
 """
 

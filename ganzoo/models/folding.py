@@ -6,10 +6,10 @@ the network itself; an architecture's `fold()` says what may be done to its own 
 """
 
 import copy
-import itertools
 from typing import TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import fusion
@@ -176,26 +176,20 @@ class TransposedProduct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, h, w) to (N, out, h', w'), in float32 where x has fewer bits."""
+        size = [
+            (side - 1) * self.stride[k] - 2 * int(self.padding[k])
+            + self.dilation[k] * (self.kernel_size[k] - 1) + self.output_padding[k] + 1
+            for k, side in enumerate(x.shape[2:])
+        ]  # fmt: skip
         rows = max(1, MOST_NUMBERS // (len(self.matrix) * x.shape[2] * x.shape[3]))
-        parts = torch.split(x, rows) if len(x) > rows else (x,)
-        return torch.cat([self._few(part) for part in parts]) if len(parts) > 1 else self._few(x)
-
-    def _few(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        pixels = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # no copy in channels_last
-        taps = (self.matrix @ pixels.t()).view(-1, *self.kernel_size, len(x), height, width)
-        dtype = torch.float32 if taps.dtype in (torch.bfloat16, torch.float16) else taps.dtype
-        # Where the taps of one place of the kernel go, and how far the last of them reaches.
-        reach = [(side - 1) * step + 1 for side, step in zip((height, width), self.stride, strict=True)]
-        tall, wide = (
-            reach[k] + self.dilation[k] * (self.kernel_size[k] - 1) + self.output_padding[k] for k in range(2)
+        return (
+            torch.cat([self._few(part, size) for part in torch.split(x, rows)]) if len(x) > rows else self._few(x, size)
         )
-        summed = torch.zeros(len(x), len(taps), tall, wide, dtype=dtype, device=x.device)
-        for row, column in itertools.product(*map(range, self.kernel_size)):
-            top, left = row * self.dilation[0], column * self.dilation[1]
-            down = slice(top, top + reach[0], self.stride[0])
-            across = slice(left, left + reach[1], self.stride[1])
-            summed[:, :, down, across] += taps[:, row, column].transpose(0, 1)
-        top, left = int(self.padding[0]), int(self.padding[1])
-        pictures = summed[:, :, top : tall - top, left : wide - left]
-        return pictures if self.bias is None else pictures + self.bias
+
+    def _few(self, x: Tensor, size: list[int]) -> Tensor:
+        patches = self.matrix @ x.flatten(2)  # (N, out * kh * kw, h * w)
+        if patches.dtype in (torch.bfloat16, torch.float16):
+            patches = patches.float()
+        padding = (int(self.padding[0]), int(self.padding[1]))
+        summed = F.fold(patches, size, self.kernel_size, self.dilation, padding, self.stride)  # type: ignore[arg-type]
+        return summed if self.bias is None else summed.add_(self.bias)
