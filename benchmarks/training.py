@@ -41,8 +41,8 @@ the loop of pytorch/examples, and for pairs of junyanz' pix2pix: always float32,
 by default, `.item()` on every loss, a `DataLoader` with two workers over PIL images. `benchmarks/loops.py` has both.
 
 On mlp the checks weigh most: of 5.4 ms a step the gradients' norm takes 0.24 ms, which must be known before the
-optimizer moves a weight. Three things were tried against it: norms of all tensors in one call, seeding without the note of the
-stack that `torch.manual_seed` takes, and samples of the log from the network itself rather than a folded copy.
+optimizer moves a weight. Three things were tried against it: norms of all tensors in one call, seeding without the
+note of the stack that `torch.manual_seed` takes, and samples of the log from the network itself, no folded copy.
 
     python benchmarks/training.py
 """
