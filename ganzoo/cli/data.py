@@ -1,11 +1,17 @@
 """`ganzoo data`: look at data before training on it, and keep it as one file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ganzoo.cli.endings import FileEnding
+from ganzoo.errors import InputError
+
+if TYPE_CHECKING:
+    from ganzoo.data.layout import Labels
 
 
 @click.group(short_help="Look at data, or pack it into one file.")
@@ -14,35 +20,43 @@ def data() -> None:
 
 
 @data.command(short_help="Say what lies in a folder or an archive of pictures.")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("source")
 @click.option("--sheet", type=FileEnding(".png"), help="Draw up to 64 of them into this PNG.")
 @click.option(
     "--labels",
     type=click.Choice(["folders", "none"]),
-    default="folders",
-    show_default=True,
-    help="Whether folders are classes.",
+    help="Whether folders are classes.  [default: folders]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(folder: Path, sheet: Path | None, labels: str, as_json: bool) -> None:
-    """Decode every picture in FOLDER, a folder, tar archive or zip archive, and say what there is.
+def check(source: str, sheet: Path | None, labels: "Labels | None", as_json: bool) -> None:
+    """Decode every picture in SOURCE, a folder, tar archive or zip archive, and say what there is.
+
+    SOURCE can have the options that --data of `ganzoo train` takes. With a size, the sheet shows the pictures as a
+    model gets them; without, it shows them whole.
 
     Counts, sizes, modes and labels; what is unreadable, and why; and duplicates, by their pixels. Exits with 1 where a
     picture cannot be read, or a split cannot be opened.
 
     Example: ganzoo data check photos --sheet sheet.png
 
+    Example: ganzoo data check pictures,image_size=28,mode=grey:photos --sheet sheet.png
+
     With --json, prints an object with the keys path, pictures, splits, broken_splits (an object: split to reason),
     labels, sizes, modes, formats (each an object: key to count), transparent, animated, turned, profiles, unreadable
     (an object: name to reason), duplicates (an array of arrays of names), empty_folders and other_files.
     """
     from ganzoo.data.inspection import inspect_pictures
+    from ganzoo.data.options import PictureOptions, read_text
     from ganzoo.data.render import draw, save_png
 
-    found, pictures = inspect_pictures(folder, labels="none" if labels == "none" else "folders")
+    split, options, path = read_text(source) or (None, PictureOptions(), source)
+    if split is not None:
+        raise InputError(f"{source!r} names a split, and all splits are checked; leave '@{split}' away")
+    found, pictures = inspect_pictures(path, options if labels is None else replace(options, labels=labels))
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
     if sheet is not None and pictures is not None:
         save_png(draw(pictures, scale=1, offset=0), sheet)
-    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
+        click.echo(f"wrote {len(pictures)} of them to {sheet}", err=as_json)
     if found.unreadable or found.broken_splits:
         raise click.exceptions.Exit(1)
 

@@ -16,7 +16,7 @@ from ganzoo.data.options import PictureOptions
 from ganzoo.data.pictures import decode, on_background, pixels
 from ganzoo.data.resizing import resized
 from ganzoo.data.shelves import ARCHIVE, Shelf
-from ganzoo.data.survey import Header, reading, survey
+from ganzoo.data.survey import Header, reading, span, survey
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError
 
@@ -88,9 +88,12 @@ class Collection:
         return table
 
     def _check_failed(self) -> None:
-        total, bad = len(self.layout.names), len(self.failed)
-        if bad <= self.asked.unreadable * total and bad < total:
+        total = len(self.layout.names)
+        if len(self.failed) <= self.asked.unreadable * total and len(self.failed) < total:
             return
+        # The text that goes on must leave out all, also those whose damage only decoding shows.
+        self.failed |= self._damaged()
+        bad = len(self.failed)
         some = "; ".join(list(self.failed.values())[:3])
         enough = min(math.ceil(100 * bad / total) / 100, 0.99)
         remedy = f"pictures{replace(self.asked, unreadable=enough).to_text()}:{self.shelf.path}"
@@ -100,6 +103,19 @@ class Collection:
             f"{self.asked.unreadable:.3g} of them may be left out: {some}; repair or remove them ('ganzoo data check "
             f"{self.shelf.path}' lists all){goes_on}"
         )
+
+    def _damaged(self) -> dict[int, str]:
+        """Decode the pictures of all splits whose headers were good, and return why some of them cannot be read."""
+        good = [i for i in self.good if i not in self.failed]
+        damaged = {}
+        for position, content in reading(self.shelf, [self.layout.names[i] for i in good], "decoding pictures"):
+            try:
+                if isinstance(content, DataError):
+                    raise content
+                decode(content, self.layout.names[good[position]])
+            except DataError as error:
+                damaged[good[position]] = str(error)
+        return damaged
 
     def _resolved(self) -> PictureOptions:
         """Return the options with nothing left open, the same for every split."""
@@ -179,9 +195,9 @@ class Collection:
         """Log what the table is, and what was done to its pictures."""
         options, headers = self.options, [self.good[i] for i in kept]
         height, width = table.sample_shape[1:]
+        sizes = [header.size for header in headers if header.size != (width, height)]
         counts = Counter[str]()
         for header in headers:
-            counts["resized"] += header.size != (width, height)
             counts["transparent"] += header.is_transparent and options.mode != "RGBA"
             counts["animated"] += header.is_animated
             counts["profile"] += header.has_profile
@@ -189,7 +205,7 @@ class Collection:
         held_out = len(self.good) - len(self.chosen)
         others = self.layout.others
         done = [
-            (counts["resized"], f"{counts['resized']:,} of another size brought to it by resize={options.resize}"),
+            (sizes, f"{len(sizes):,} of {span(sizes)} brought to it by resize={options.resize}"),
             (counts["coloured"], f"{counts['coloured']:,} in colours made grey"),
             (counts["transparent"], f"{counts['transparent']:,} with transparent parts laid on {options.background}"),
             (counts["animated"], f"of {counts['animated']:,} animations the first picture taken"),

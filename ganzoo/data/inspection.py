@@ -6,19 +6,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ganzoo.data.layout import SPLITS, Labels, Layout, lay_out, splits_in
+from ganzoo.data.options import PictureOptions
 from ganzoo.data.pictures import decode, on_background, pixels
 from ganzoo.data.resizing import resized
 from ganzoo.data.shelves import Shelf, open_shelf, printable
-from ganzoo.data.survey import Header, reading, survey
+from ganzoo.data.survey import Header, reading, span, survey
 from ganzoo.data.table import HALF_BYTE
 from ganzoo.errors import DataError
 from ganzoo.files import from_home
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SHEET_PICTURES, SHEET_SIZE = 64, (64, 64)
 
@@ -75,7 +79,9 @@ class Inspection:
             ("formats", self.formats),
         ):
             if counts:
-                lines.append(f"  {title}: " + _some(f"{printable(key)} {count:,}" for key, count in counts.items()))
+                lines.append(f"  {title}: " + _some(f"{printable(key)}: {count:,}" for key, count in counts.items()))
+            if counts is self.sizes and len(counts) > 1:
+                lines[-1] += f"; {span([_read_size(key) for key in counts])}"
         for count, what in (
             (self.transparent, "with transparent parts"),
             (self.animated, "animations, of which the first picture is taken"),
@@ -103,28 +109,31 @@ class Inspection:
         return "\n".join(lines)
 
 
-def inspect_pictures(path: str | os.PathLike[str], *, labels: Labels = "folders") -> tuple[Inspection, Tensor | None]:
+def inspect_pictures(
+    path: str | os.PathLike[str], options: PictureOptions | None = None
+) -> tuple[Inspection, Tensor | None]:
     """Decode every picture in a folder or an archive, of all its splits, and say what there is.
 
     Args:
         path: The folder, tar archive or zip archive.
-        labels: `"folders"` or `"none"`: whether folders are classes.
+        options: How the pictures are to be read: whether folders are classes, and, where it has a size, what the
+            returned pictures are like.
 
     Returns:
-        What was found, and up to 64 pictures evenly spread over the readable ones, (N, 3, 64, 64) in [-1, 1], fitted in
-        and padded with white; None if none can be read.
+        What was found, and up to 64 pictures evenly spread over the readable ones, (N, 3, H, W) in [-1, 1]: as the
+        options read them, on their background, or without a size fitted into 64x64; None if none can be read.
 
     Raises:
         DataError: There are no pictures, none of the splits can be opened, or the place cannot be read.
     """
-    place = from_home(path)
+    place, options = from_home(path), options or PictureOptions()
     report = Inspection(str(place))
     sheet: list[Tensor] = []
     seen: defaultdict[bytes, list[str]] = defaultdict(list)
     with ExitStack() as stack:
         shelf = open_shelf(place, stack, contents="pictures")
         names: list[str] = []
-        for split, layout in _layouts(shelf, labels, report.broken_splits):
+        for split, layout in _layouts(shelf, options.labels, report.broken_splits):
             names += layout.names
             if layout.has_splits:
                 report.splits[split] = len(layout.names)
@@ -148,8 +157,7 @@ def inspect_pictures(path: str | os.PathLike[str], *, labels: Labels = "folders"
                 continue
             seen[hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).digest()].append(name)
             if position % every == 0:
-                small, _ = resized(on_background(image).convert("RGB"), SHEET_SIZE, "pad")
-                shown[position] = (pixels(small).float() - HALF_BYTE) / HALF_BYTE
+                shown[position] = (pixels(_shown(image, options)).float() - HALF_BYTE) / HALF_BYTE
     rank = {name: number for number, name in enumerate(names)}
     groups = (sorted(group, key=rank.__getitem__) for group in seen.values() if len(group) > 1)
     report.duplicates = sorted(groups, key=lambda group: rank[group[0]])
@@ -187,6 +195,21 @@ def _count(report: Inspection, names: list[str], headers: list[Header | DataErro
         report.turned += header.is_turned
         report.profiles += header.has_profile
     report.sizes, report.modes, report.formats = (dict(each.most_common()) for each in (sizes, modes, formats))
+
+
+def _shown(image: "Image.Image", options: PictureOptions) -> "Image.Image":
+    image = on_background(image, options.background)
+    if options.mode == "grey":
+        image = image.convert("L")
+    if options.size is None:
+        return resized(image.convert("RGB"), SHEET_SIZE, "pad", options.background)[0]
+    height, width = options.size
+    return resized(image.convert("RGB"), (width, height), options.resize, options.background)[0]
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return int(width), int(height)
 
 
 def _some(parts: Iterable[str], most: int = 12) -> str:

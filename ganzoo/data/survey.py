@@ -1,7 +1,7 @@
 """What the pictures of a data set are, by their headers: read once, before anything is decoded."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,16 @@ def reading(shelf: Shelf, names: Sequence[str], doing: str) -> Iterator[tuple[in
     from tqdm import tqdm
 
     yield from tqdm(shelf.read(names), doing, len(names), unit="file", disable=len(names) <= WORTH_A_BAR)
+
+
+def span(sizes: Collection[tuple[int, int]]) -> str:
+    """Return the sizes (width, height) of pictures in words, such as `40 to 160 high and 48 wide`; empty for none."""
+    words = []
+    for side, word in ((1, "high"), (0, "wide")):
+        lengths = {size[side] for size in sizes}
+        if lengths:
+            words.append(" to ".join(f"{length:,}" for length in sorted({min(lengths), max(lengths)})) + f" {word}")
+    return " and ".join(words)
 
 
 def _header(content: bytes, name: str) -> Header:

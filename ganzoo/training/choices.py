@@ -178,8 +178,8 @@ def _choose_frozen(choose: Any, count: int, freezable: int, layers: int) -> None
     if not wanted:
         reason = f"{count:,} samples are enough for all layers" if count >= SOME else "it has one layer"
     elif frozen < wanted:
-        whole = f"the first {freezable}" if freezable else "not even the first"
-        reason = f"of {layers} layers {whole} can stay as published; what is changed must learn"
+        kept = f"only the lowest {freezable} of {layers} layers fit" if freezable else "the lowest layer does not fit"
+        reason = f"{kept} this data as published; what is changed must learn"
     else:
         reason = f"the lower half of {layers} layers keeps what it knows"
     choose("freeze_discriminator_layers", frozen, reason)

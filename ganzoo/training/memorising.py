@@ -77,15 +77,15 @@ class MemorisationReport:
         return self.very_near > SUSPECT_SHARE or self.ratio < SUSPECT_RATIO
 
     def __str__(self) -> str:
-        verdict = "samples are about as far from training pictures as new pictures are"
+        verdict = "samples are about as far from training pictures as new ones would be"
         if self.is_suspect:
             verdict = "samples repeat training pictures"
         elif self.ratio > FAR_RATIO:
-            verdict = "samples are farther from training pictures than new pictures are"
+            verdict = "samples are farther from training pictures than new ones would be"
         return (
-            f"memorisation: {verdict}: their median distance to the nearest of {self.training:,} training pictures is "
-            f"{self.ratio:.2f} times that of {self.held_out}, and {self.very_near:.1%} are nearer than all but 5% of "
-            f"these ({self.distance})"
+            f"memorisation: {verdict}. From a sample to the nearest of {self.training:,} training pictures it is "
+            f"{self.ratio:.2f} times as far as from {self.held_out} (1 for new pictures, 0 for copies; medians), and "
+            f"{self.very_near:.1%} of samples are very near one (by chance 5%), in {self.distance}"
         )
 
 
@@ -175,7 +175,7 @@ def examine(
     others = _held_out(table)
     if others is None:
         apart, _ = nearest_rows(known, known, leave_one_out=True)
-        held_out = f"each of {len(known):,} training pictures, held against the others"
+        held_out = f"each of {len(known):,} training pictures, to the others"
     else:
         apart, _ = nearest_rows(look(others.samples), known)
         held_out = f"{len(others):,} held-out pictures"

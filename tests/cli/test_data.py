@@ -76,8 +76,8 @@ def test_check_says_it_in_words(tmp_path):
     assert result.exit_code == 1
     for line in (
         f"{path}: 8 pictures",
-        "  labels: cats 4, dogs 4",
-        "  sizes: 8x6 5, 9x9 2",
+        "  labels: cats: 4, dogs: 4",
+        "  sizes: 8x6: 5, 9x9: 2; 6 to 9 high and 8 to 9 wide",
         "  1 animations, of which the first picture is taken",
         "  1 folders without pictures: 'none'",
         "  1 duplicates, whose pixels are those of another:\n    'cats/0.png', 'cats/same.bmp'",
@@ -85,12 +85,37 @@ def test_check_says_it_in_words(tmp_path):
         "    'dogs/cut.png': the picture 'dogs/cut.png' cannot be read",
     ):
         assert line in result.output
+    assert f"wrote 6 of them to {tmp_path / 'sheet.png'}" in result.output
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     # Six pictures of 64 x 64 pixels in three columns, with two pixels between them.
     assert sheet.shape == (2 * 66 + 2, 3 * 66 + 2, 3)
     expected = Image.fromarray(noise(0)).resize((64, 48), Image.Resampling.BICUBIC)
     assert np.abs(sheet[10:58, 2:66].astype(int) - np.asarray(expected)).max() <= 1
     assert (sheet[2:10, 2:66] == 255).all()
+
+
+def test_the_sheet_shows_pictures_as_options_read_them(tmp_path):
+    path = write_files(tmp_path / "data", {f"{i}.png": encoded(noise(i, 8, 12)) for i in range(2)})
+    source = f"pictures,image_size=8x4,mode=grey,resize=nearest:{path}"
+    result = run("data", "check", source, "--sheet", tmp_path / "sheet.png", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["pictures"] == 2
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    expected = open_data(f"{source}").samples[0, 0].numpy()
+    enlarged = expected.repeat(8, axis=0).repeat(8, axis=1)  # as the grid draws pictures that are small
+    assert np.array_equal(sheet[2:66, 2:34], np.stack([enlarged] * 3, axis=2))
+
+
+def test_check_takes_labels_from_the_text_and_no_split(tmp_path):
+    path = write_files(
+        tmp_path, {"a/0.png": encoded(noise(0)), "b/0.png": encoded(noise(1)), "0.png": encoded(noise(2))}
+    )
+    assert run("data", "check", path).exit_code == 2
+    result = run("data", "check", f"pictures,labels=none:{path}")
+    assert (result.exit_code, "3 pictures" in result.output) == (0, True)
+    result = run("data", "check", f"pictures@test:{path}")
+    assert result.exit_code == 2
+    assert "names a split, and all splits are checked; leave '@test' away" in result.output
 
 
 def test_check_of_splits_and_of_pictures_that_are_all_well(tmp_path):
@@ -110,7 +135,7 @@ def test_check_says_which_split_cannot_be_opened(tmp_path):
     (tmp_path / "val").mkdir()
     result = run("data", "check", tmp_path)
     assert result.exit_code == 1
-    assert "  splits: train 2\n" in result.output
+    assert "  splits: train: 2\n" in result.output
     assert "  2 splits that cannot be opened:\n    test: " in result.output
     assert "has pictures, such as 'stray.png', beside folders of pictures" in result.output
     found = json.loads(run("data", "check", tmp_path, "--json").output)
@@ -127,7 +152,7 @@ def test_check_escapes_what_a_terminal_would_act_on(tmp_path):
     files = {f"{odd}a/0.png": encoded(noise(0)), "b/0.png": encoded(noise(0)), f"b/{odd}.png": b"x"}
     result = run("data", "check", write_zip(tmp_path / "a.zip", files))
     assert result.exit_code == 1
-    assert r"  labels: \x1b]0;x\x07\na 1, b 2" in result.output
+    assert r"  labels: \x1b]0;x\x07\na: 1, b: 2" in result.output
     assert "\x1b" not in result.output
     assert "\x07" not in result.output
 

@@ -181,7 +181,7 @@ def test_sizes_that_differ_become_64_and_it_is_said(tmp_path, caplog):
     path = write_files(tmp_path, PLAIN | {"9.png": encoded(noise(9, 20, 10))})
     table = open_data(path)
     assert table.sample_shape == (3, 64, 64)
-    assert "5 of another size brought to it by resize=crop" in caplog.text
+    assert "5 of 6 to 20 high and 8 to 10 wide brought to it by resize=crop" in caplog.text
     assert "image_size=64," in table.source
 
 
@@ -268,6 +268,17 @@ def test_more_than_a_hundredth_stops_and_says_how_to_go_on(tmp_path):
     remedy = f"pictures,held_out=0.0,unreadable=0.05:{path}"
     assert f"by '{remedy}'" in message
     assert len(open_data(remedy)) == 95
+
+
+def test_the_text_that_goes_on_leaves_out_what_only_decoding_shows_too(tmp_path):
+    path = many_and_bad(tmp_path, 2, 50)
+    whole = (path / "040.png").read_bytes()
+    (path / "040.png").write_bytes(whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:])
+    remedy = f"pictures,unreadable=0.06:{path}"
+    with pytest.raises(DataError, match=r"3 of the 50 pictures") as raised:
+        open_data(str(path))
+    assert f"by '{remedy}'" in str(raised.value)
+    assert len(open_data(remedy)) == 47
 
 
 def test_damage_that_only_decoding_shows_counts_too(tmp_path, caplog):

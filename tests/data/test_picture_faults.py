@@ -16,6 +16,7 @@ from picture_files import encoded, noise
 import ganzoo
 from ganzoo.data.inspection import inspect_pictures
 from ganzoo.data.loading import open_data
+from ganzoo.data.options import PictureOptions
 
 
 def some(few, all_):
@@ -28,7 +29,7 @@ def test_every_odd_file_is_read_rightly_or_listed(tmp_path, seeds, caplog):
     caplog.set_level(logging.INFO)
     expected = spoiled_folder(tmp_path, seeds)
     table = open_data(f"pictures,unreadable=0.99,held_out=0,labels=none:{tmp_path}")
-    found, _ = inspect_pictures(tmp_path, labels="none")
+    found, _ = inspect_pictures(tmp_path, PictureOptions(labels="none"))
     assert len(table) == len(expected) == len(seeds) - len(found.unreadable)
     assert sorted([*expected, *found.unreadable]) == sorted(path.name for path in tmp_path.iterdir())
     for samples, name in zip(table.samples, sorted(expected), strict=True):

@@ -73,7 +73,7 @@ def test_copies_are_told_and_new_pictures_are_not():
     assert (report.sample_median, report.ratio, report.nearest, report.very_near) == (0.0, 0.0, 0.0, 1.0)
     assert report.is_suspect
     assert "samples repeat training pictures" in str(report)
-    assert report.held_out == "each of 60 training pictures, held against the others"
+    assert report.held_out == "each of 60 training pictures, to the others"
     # 8 pairs in a row, pictures of 8 pixels enlarged 8 times; a copy stands beside its original.
     assert pairs_.size == (8 * 130 + 2, 4 * 66 + 2)
     first = pairs_.crop((2, 2, 130, 66))
