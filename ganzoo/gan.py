@@ -364,6 +364,9 @@ class GAN(nn.Module):
     def save_pretrained(self, directory: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
         """Write the folder that `load("local-dir:...")` takes: weights, config.json last, and a model card.
 
+        What is written is what is in memory: a model that was loaded without `discriminator=True` has none, and its
+        weights are float32. A card of your own that is there already is kept.
+
         Args:
             directory: The folder; made if missing.
             dtype: What to store floating-point weights in, such as torch.float16 for half the size; None: as they are.

@@ -1,6 +1,7 @@
 """Writing the folder that `load` takes: weights, a model card, and config.json last."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from torch import nn
 
 import ganzoo
 from ganzoo import card, files, weights
-from ganzoo.config import ModelConfig
-from ganzoo.errors import WeightsError
+from ganzoo.config import LARGEST_CONFIG, ModelConfig
+from ganzoo.errors import ConfigError, WeightsError
 from ganzoo.models.condition import Condition, condition_of
+
+logger = logging.getLogger("ganzoo")
 
 
 def save_model(
@@ -45,13 +48,24 @@ def save_model(
         saved[name] = replace(config.networks[name], file=file, sha256=digest, dtype=stored_name)
     described = replace(config, networks=saved)
     described.to_json(ganzoo.__version__)  # refuses what JSON cannot say while nothing is written yet
+    before = _read_config(folder)
     for file, content in contents.items():
         files.write_bytes(folder / file, content)
     write_description(folder, described, condition_of(networks["generator"]))
+    left = [network.file for network in before.networks.values() if network.file not in contents] if before else []
+    for file in left:
+        if file and (folder / file).exists():
+            logger.warning(
+                "%s was there before and is not of the model that is there now; remove it, or save the model again "
+                "after load(..., discriminator=True)",
+                folder / file,
+            )
 
 
 def write_description(folder: Path, config: ModelConfig, condition: Condition) -> None:
     """Write a model folder's card and config.json, which belong to the weights that are there.
+
+    A card that says something else than the config.json there would make it say is somebody's own, and is kept.
 
     Args:
         folder: The folder.
@@ -64,5 +78,27 @@ def write_description(folder: Path, config: ModelConfig, condition: Condition) -
     """
     text = config.to_json(ganzoo.__version__)
     described = card.model_card(config, condition, picture=(folder / card.PICTURE).exists())
-    files.write_text(folder / "README.md", described)
+    readme = folder / "README.md"
+    if _is_own(readme, described, condition):
+        logger.warning("%s is kept, for it is your own; 'ganzoo card %s --overwrite' writes it anew", readme, folder)
+    else:
+        files.write_text(readme, described)
     files.write_text(folder / "config.json", text)
+
+
+def _is_own(readme: Path, described: str, condition: Condition) -> bool:
+    """Tell whether a card is another than the coming one, and than the one that was made with what is there."""
+    try:
+        found = readme.read_bytes()
+    except OSError:  # none is there, or writing it will say why not
+        return False
+    before = _read_config(readme.parent)
+    cards = [described] + [card.model_card(before, condition, picture=it) for it in (True, False) if before is not None]
+    return found not in [each.encode() for each in cards]
+
+
+def _read_config(folder: Path) -> ModelConfig | None:
+    try:
+        return ModelConfig.from_json((folder / "config.json").read_bytes()[: LARGEST_CONFIG + 1])
+    except (OSError, ConfigError):
+        return None

@@ -30,8 +30,8 @@ def dtype_name(dtype: torch.dtype) -> DtypeName:
     Raises:
         WeightsError: Weights cannot be stored so.
     """
-    if dtype not in DTYPES:
-        raise WeightsError(f"weights cannot be stored as {dtype}; it takes {', '.join(DTYPES.values())}")
+    if not isinstance(dtype, torch.dtype) or dtype not in DTYPES:
+        raise WeightsError(f"weights cannot be stored as {dtype!r}; it takes {', '.join(map(str, DTYPES))}")
     return DTYPES[dtype]
 
 

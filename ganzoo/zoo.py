@@ -78,6 +78,7 @@ def load(
         endpoint: The Hub's address; by default `HF_ENDPOINT`, or the public one.
 
     Raises:
+        InputError: There is no such device.
         SourceError: The source means nothing, or there is no model in that folder.
         UnknownNameError: No model has this name.
         MissingPluginError: The model's architecture comes from a plugin that is not there.
@@ -88,7 +89,9 @@ def load(
     import torch
 
     from ganzoo.gan import GAN
+    from ganzoo.inference import check_device
 
+    check_device(device)
     files = locate(
         source,
         revision=revision,

@@ -62,7 +62,7 @@ def test_a_place_that_cannot_be_is_an_output_error(tmp_path):
 
 def test_dtype_names():
     assert [weights.dtype_name(dtype) for dtype in FLOATS] == ["float16", "bfloat16", "float32", "float64"]
-    with pytest.raises(WeightsError, match=r"cannot be stored as torch\.int8; it takes float16, bfloat16"):
+    with pytest.raises(WeightsError, match=r"cannot be stored as torch\.int8; it takes torch\.float16, torch"):
         weights.dtype_name(torch.int8)
 
 

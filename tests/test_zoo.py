@@ -2,6 +2,7 @@ import json
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mutations
@@ -15,6 +16,7 @@ from ganzoo import files, zoo
 from ganzoo.errors import (
     ConfigError,
     GanzooError,
+    InputError,
     MissingPluginError,
     PluginError,
     SourceError,
@@ -97,6 +99,33 @@ def test_load_takes_a_dtype(folder):
     loaded = ganzoo.load(folder, dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.bfloat16}
     assert loaded.sample(2, seed=0).dtype == torch.float32
+
+
+def test_a_card_of_one_s_own_is_kept(folder, caplog):
+    gan, readme = ganzoo.load(folder, discriminator=True), folder / "README.md"
+    trained = ganzoo.GAN(gan.networks, config=replace(gan.config, training={"objective": "hinge"}))
+    trained.save_pretrained(folder)
+    assert "hinge" in readme.read_text()  # nobody had touched the card that was there
+    assert not caplog.records
+    readme.write_text("# Mine\n")
+    gan.save_pretrained(folder)
+    assert readme.read_text() == "# Mine\n"
+    assert f"{readme} is kept, for it is your own; 'ganzoo card {folder} --overwrite' writes it anew" in caplog.text
+
+
+def test_weights_that_a_model_without_them_leaves_behind_are_told(folder, caplog):
+    gan = ganzoo.load(folder)
+    gan.save_pretrained(folder)
+    assert f"{folder / 'discriminator.safetensors'} was there before and is not of the model" in caplog.text
+    caplog.clear()
+    ganzoo.load(folder).save_pretrained(folder)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", 3.5])
+def test_a_device_that_is_not_there_is_refused(folder, device):
+    with pytest.raises(InputError, match=rf"device is '{device}' .*there is none here; it takes cpu, cuda"):
+        ganzoo.load(folder, device=device)
 
 
 def test_load_draws_from_no_global_generator(folder):

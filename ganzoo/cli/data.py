@@ -34,8 +34,8 @@ def check(source: str, sheet: Path | None, labels: "Labels | None", as_json: boo
     SOURCE can have the options that --data of `ganzoo train` takes. With a size, the sheet shows the pictures as a
     model gets them; without, it shows them whole.
 
-    Counts, sizes, modes and labels; what is unreadable, and why; and duplicates, by their pixels. Exits with 1 where a
-    picture cannot be read, or a split cannot be opened.
+    Counts, sizes, modes and labels; what is unreadable, and why; and duplicates, by their pixels. Exits with 1 where
+    training would refuse SOURCE: more pictures cannot be read than may be left out, or a split cannot be opened.
 
     Example: ganzoo data check photos --sheet sheet.png
 
@@ -43,21 +43,27 @@ def check(source: str, sheet: Path | None, labels: "Labels | None", as_json: boo
 
     With --json, prints an object with the keys path, pictures, splits, broken_splits (an object: split to reason),
     labels, sizes, modes, formats (each an object: key to count), transparent, animated, turned, profiles, unreadable
-    (an object: name to reason), duplicates (an array of arrays of names), empty_folders and other_files.
+    (an object: name to reason), unreadable_share, duplicates (an array of arrays of names), empty_folders and
+    other_files.
     """
     from ganzoo.data.inspection import inspect_pictures
-    from ganzoo.data.options import PictureOptions, read_text
+    from ganzoo.data.options import PictureOptions, leaving_out, read_text
     from ganzoo.data.render import draw, save_png
 
     split, options, path = read_text(source) or (None, PictureOptions(), source)
     if split is not None:
         raise InputError(f"{source!r} names a split, and all splits are checked; leave '@{split}' away")
-    found, pictures = inspect_pictures(path, options if labels is None else replace(options, labels=labels))
+    options = options if labels is None else replace(options, labels=labels)
+    found, pictures = inspect_pictures(path, options)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
     if sheet is not None and pictures is not None:
         save_png(draw(pictures, scale=1, offset=0), sheet)
         click.echo(f"wrote {len(pictures)} of them to {sheet}", err=as_json)
-    if found.unreadable or found.broken_splits:
+    too_many = found.unreadable_share > options.unreadable
+    if too_many and found.unreadable_share < 1:
+        remedy = leaving_out(options, found.unreadable_share, path)
+        click.echo(f"repair or remove what cannot be read, or leave it out by {remedy!r} as the data", err=True)
+    if too_many or found.broken_splits:
         raise click.exceptions.Exit(1)
 
 

@@ -1,13 +1,13 @@
 """`ganzoo push`, `ganzoo card` and `ganzoo publish-zoo`: models for others."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ganzoo.errors import InputError
 from ganzoo.hub import MESSAGE
+from ganzoo.sources import LOCAL
 
 
 def where(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,15 +64,18 @@ def push(
 
 
 @click.command(short_help="Write a model card.")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder")
 @click.option("--overwrite", is_flag=True, help="Replace a README.md of your own.")
-def card(folder: Path, overwrite: bool) -> None:
-    """Write README.md, the model card, in FOLDER, which save_pretrained or a run wrote, from its config.json."""
+def card(folder: str, overwrite: bool) -> None:
+    """Write README.md, the model card, in FOLDER, which save_pretrained or a run wrote, from its config.json.
+
+    Example: ganzoo card runs/digits/model
+    """
     from ganzoo import files, zoo
     from ganzoo.card import PICTURE, model_card
 
-    gan = zoo.load(folder)
-    readme = folder.expanduser() / "README.md"
+    place = files.from_home(folder.removeprefix(LOCAL))
+    gan, readme = zoo.load(place), place / "README.md"
     text = model_card(gan.config, gan.condition, picture=(readme.parent / PICTURE).exists())
     if readme.exists() and readme.read_bytes() != text.encode() and not overwrite:
         raise InputError(f"{str(readme)!r} is there and says something else; --overwrite replaces it")

@@ -75,8 +75,11 @@ def sample(
         save_png(picture, out)
         click.echo(f"wrote {count} samples to {out}")
     elif each is not None:
-        write_each(gan, each, count, seed, chosen, truncation, precision)
+        before = set(each.rglob("*.png")) if each.is_dir() else set()
+        written = write_each(gan, each, count, seed, chosen, truncation, precision)
         click.echo(f"wrote {count} files to {each}")
+        if others := len(before - written):
+            click.echo(f"{others} other PNG files were in {each} already, and are still", err=True)
 
 
 def choose_labels(gan: "GAN", labels: str | None, per_class: int | None, number: int) -> "Tensor | None":
@@ -143,10 +146,13 @@ def write_each(
     labels: "Tensor | None",
     truncation: float | None,
     precision: "Precision",
-) -> None:
+) -> set[Path]:
     """Write one PNG a sample, in bounded memory, named by the sample's number.
 
     Samples of classes go into folders by class, as `open_pictures` and torchvision's `ImageFolder` read them.
+
+    Returns:
+        The files.
 
     Raises:
         InputError: The samples are no pictures.
@@ -160,15 +166,19 @@ def write_each(
     digits, classes = len(str(count - 1)), class_folders(gan)
     if labels is None and classes:
         labels = torch.arange(count) % len(classes)  # as the model does without labels
+    written = set()
     with tqdm(total=count, unit=" samples", disable=None) as bar:
         index = 0
         chunks = gan.iter_samples(count, seed=seed, labels=labels, truncation=truncation, precision=precision)
         for chunk in chunks:
             for each in chunk:
                 place = folder if labels is None else folder / classes[int(labels[index])]
-                save_png(picture(each), place / f"{index:0{digits}d}.png")
+                file = place / f"{index:0{digits}d}.png"
+                save_png(picture(each), file)
+                written.add(file)
                 index += 1
             bar.update(len(chunk))
+    return written
 
 
 def class_folders(gan: "GAN") -> list[str]:

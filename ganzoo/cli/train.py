@@ -194,6 +194,7 @@ def finish(trainer: Any, opening: str = "") -> None:
         return
     opening = opening or (
         f"training in {trainer.run.path}: {trainer.config()['model']['architecture']}, {trainer.objective}"
+        + (f", from image {trainer.images:,} of {trainer.settings.images:,}" if trainer.images else "")
     )
     click.echo(opening, err=True)
     gan, model = trainer.fit(), trainer.run.model

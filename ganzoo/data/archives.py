@@ -54,9 +54,15 @@ def open_archive(path: Path, stack: ExitStack, *, contents: str) -> "TarShelf | 
             )
         with path.open("rb") as file:
             magic = file.read(4)
+        is_zip, is_compressed = magic in _ZIP_MAGIC, magic.startswith(tuple(_COMPRESSED))
+        if not is_zip and not is_compressed and not tarfile.is_tarfile(path):
+            raise DataError(
+                f"{str(path)!r} is neither a zip nor a tar archive, or is damaged where it begins; give a folder or an "
+                f"archive of {contents}"
+            )
     except OSError as error:
         raise DataError(f"cannot read {str(path)!r}: {error.strerror or error}; make it readable") from error
-    return (ZipShelf if magic in _ZIP_MAGIC else TarShelf)(path, stack, contents=contents)
+    return (ZipShelf if is_zip else TarShelf)(path, stack, contents=contents)
 
 
 class _ArchiveShelf:

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from ganzoo.data.layout import Layout
 from ganzoo.data.mapped import filled
-from ganzoo.data.options import PictureOptions
+from ganzoo.data.options import PictureOptions, leaving_out
 from ganzoo.data.pictures import decode, on_background, pixels
 from ganzoo.data.resizing import resized
 from ganzoo.data.shelves import ARCHIVE, Shelf
@@ -95,8 +94,7 @@ class Collection:
         self.failed |= self._damaged()
         bad = len(self.failed)
         some = "; ".join(list(self.failed.values())[:3])
-        enough = min(math.ceil(100 * bad / total) / 100, 0.99)
-        remedy = f"pictures{replace(self.asked, unreadable=enough).to_text()}:{self.shelf.path}"
+        remedy = leaving_out(self.asked, bad / total, self.shelf.path)
         goes_on = f", or leave them out by {remedy!r}" if bad < total else ""
         raise DataError(
             f"{bad:,} of the {total:,} pictures in {str(self.shelf.path)!r} cannot be read, and "
@@ -196,6 +194,8 @@ class Collection:
         options, headers = self.options, [self.good[i] for i in kept]
         height, width = table.sample_shape[1:]
         sizes = [header.size for header in headers if header.size != (width, height)]
+        is_cut = options.resize == "crop" and any(size[0] * height != size[1] * width for size in sizes)
+        cut_off = ", which keeps the middle (resize=pad keeps all)" if is_cut else ""
         counts = Counter[str]()
         for header in headers:
             counts["transparent"] += header.is_transparent and options.mode != "RGBA"
@@ -205,7 +205,7 @@ class Collection:
         held_out = len(self.good) - len(self.chosen)
         others = self.layout.others
         done = [
-            (sizes, f"{len(sizes):,} of {span(sizes)} brought to it by resize={options.resize}"),
+            (sizes, f"{len(sizes):,} of {span(sizes)} brought to it by resize={options.resize}{cut_off}"),
             (counts["coloured"], f"{counts['coloured']:,} in colours made grey"),
             (counts["transparent"], f"{counts['transparent']:,} with transparent parts laid on {options.background}"),
             (counts["animated"], f"of {counts['animated']:,} animations the first picture taken"),

@@ -155,7 +155,8 @@ def _read_header(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[int, .
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or not 1 <= magic[3] <= _MAX_DIMENSIONS:
         raise DataError(
-            f"{str(path)!r} is not an idx file: it begins with {magic.hex(' ')!r}; give an idx file of uint8"
+            f"{str(path)!r} is not an idx file: it begins with {magic.hex(' ')!r}; give an idx file of uint8, "
+            "a .npz file, or a folder or an archive (zip, tar) of pictures"
         )
     if magic[2] != _UINT8:
         kind = _OTHER_TYPES.get(magic[2], f"type {magic[2]:#04x}")

@@ -43,6 +43,7 @@ class Inspection:
         transparent, animated, turned, profiles: How many have transparent parts, more than one picture, EXIF data that
             turns them, or a colour profile.
         unreadable: Why, by name.
+        unreadable_share: How many of all these are; with splits, in the split where it is most.
         duplicates: Names of pictures whose pixels are the same, in groups.
         empty_folders: Folders beside those of the classes in which there is no picture.
         other_files: Names of what else is there, and is passed over.
@@ -61,6 +62,7 @@ class Inspection:
     turned: int = 0
     profiles: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable_share: float = 0.0
     duplicates: list[list[str]] = field(default_factory=list)
     empty_folders: list[str] = field(default_factory=list)
     other_files: list[str] = field(default_factory=list)
@@ -133,8 +135,10 @@ def inspect_pictures(
     with ExitStack() as stack:
         shelf = open_shelf(place, stack, contents="pictures")
         names: list[str] = []
+        parts: list[list[str]] = []
         for split, layout in _layouts(shelf, options.labels, report.broken_splits):
             names += layout.names
+            parts.append(layout.names)
             if layout.has_splits:
                 report.splits[split] = len(layout.names)
             for number in layout.labels or ():
@@ -158,6 +162,7 @@ def inspect_pictures(
             seen[hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).digest()].append(name)
             if position % every == 0:
                 shown[position] = (pixels(_shown(image, options)).float() - HALF_BYTE) / HALF_BYTE
+    report.unreadable_share = max(sum(name in report.unreadable for name in part) / len(part) for part in parts)
     rank = {name: number for number, name in enumerate(names)}
     groups = (sorted(group, key=rank.__getitem__) for group in seen.values() if len(group) > 1)
     report.duplicates = sorted(groups, key=lambda group: rank[group[0]])

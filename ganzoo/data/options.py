@@ -1,7 +1,8 @@
 """How pictures of any kind are to become one table, in Python and as text."""
 
+import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from ganzoo.data.layout import Labels
@@ -84,6 +85,17 @@ class PictureOptions:
                 value = "x".join(map(str, value[: len(set(value))]))
             parts.append(f",{each.name}={value}")
         return "".join(parts)
+
+
+def leaving_out(options: PictureOptions, share: float, path: object) -> str:
+    """Return the text that opens pictures although a share of them cannot be read.
+
+    Args:
+        options: How they are read otherwise.
+        share: How many of all cannot be read, below 1.
+        path: Where they lie.
+    """
+    return f"pictures{replace(options, unreadable=min(math.ceil(100 * share) / 100, 0.99)).to_text()}:{path}"
 
 
 def read_text(text: str, kind: str = "pictures") -> tuple[str | None, PictureOptions, str] | None:

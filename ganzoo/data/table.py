@@ -179,8 +179,10 @@ def to_data(samples: Tensor, scale: float, offset: float, dtype: torch.dtype) ->
         The same shape and device, of `dtype`.
 
     Raises:
-        InputError: `dtype` is neither uint8 nor a float.
+        InputError: The samples are no tensor, or `dtype` is neither uint8 nor a float.
     """
+    if not isinstance(samples, Tensor):
+        raise InputError(f"the samples are a {type(samples).__name__}; give a tensor, such as torch.as_tensor(samples)")
     data = samples.to(torch.float32) * scale + offset
     if dtype == torch.uint8:
         return data.round_().clamp_(0, 255).to(torch.uint8)

@@ -1,5 +1,6 @@
 """Publishing a model's folder on the Hub: one commit, of listed files alone, on top of what was there."""
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from ganzoo.gan import GAN
     from ganzoo.models.condition import Condition
+
+logger = logging.getLogger("ganzoo")
 
 
 class Where(TypedDict, total=False):
@@ -175,8 +178,12 @@ class _Push:
                 f"{self._what}: the repository is public, and private=True was asked for; make it private on "
                 f"{shown(client.endpoint)}/{target.repo_id}/settings, or push without private"
             )
-        if not target.overwrite_card and self._there(["README.md"], head.sha):
-            del contents["README.md"]
+        there = {} if target.overwrite_card else self._there(["README.md"], head.sha)
+        if there and not is_same(contents.pop("README.md"), there["README.md"]):
+            logger.warning(
+                "the card that %s has is kept, and is not this model's; --overwrite-card (overwrite_card=True) replaces it",
+                target.repo_id,
+            )
         commit, url = self._commit(contents, head.sha)
         if wrong := self._differing(contents, commit):
             raise HubIntegrityError(

@@ -120,7 +120,7 @@ def choose_settings(
     while batch > count // 2 and batch > LEAST_BATCH:
         batch //= 2
     if batch != usual:
-        choose("batch_size", batch, f"at most half of the {count:,} samples")
+        choose("batch_size", batch, f"{usual} halved until it is at most half of the {count:,} samples")
     elif usual != Settings.batch_size:
         choose("batch_size", usual, "as the pretrained model")
     shown = pretrained.config.training.get("images_shown")
@@ -178,8 +178,8 @@ def _choose_frozen(choose: Any, count: int, freezable: int, layers: int) -> None
     if not wanted:
         reason = f"{count:,} samples are enough for all layers" if count >= SOME else "it has one layer"
     elif frozen < wanted:
-        kept = f"only the lowest {freezable} of {layers} layers fit" if freezable else "the lowest layer does not fit"
-        reason = f"{kept} this data as published; what is changed must learn"
+        kept = f"only the lowest {freezable} of {layers} layers are" if freezable else "the lowest layer is not"
+        reason = f"{kept} as published; what is new or changed must learn"
     else:
         reason = f"the lower half of {layers} layers keeps what it knows"
     choose("freeze_discriminator_layers", frozen, reason)

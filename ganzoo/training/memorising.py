@@ -49,7 +49,7 @@ class MemorisationReport:
         distance: What is measured: Euclidean distance of a judge's features, or the root mean square difference of
             pixels, which run from 0 to 1.
         training: How many training pictures were searched.
-        held_out: How many pictures the samples are compared with, and which these are.
+        held_out: What the samples are compared with: held-out pictures, or each training picture with the others.
         sample_median: The median distance of samples to the nearest training picture.
         held_out_median: The same of held-out pictures.
         ratio: The first over the second. Near 1 samples are as far from training pictures as new pictures are; near 0
@@ -83,9 +83,9 @@ class MemorisationReport:
         elif self.ratio > FAR_RATIO:
             verdict = "samples are farther from training pictures than new ones would be"
         return (
-            f"memorisation: {verdict}. From a sample to the nearest of {self.training:,} training pictures it is "
-            f"{self.ratio:.2f} times as far as from {self.held_out} (1 for new pictures, 0 for copies; medians), and "
-            f"{self.very_near:.1%} of samples are very near one (by chance 5%), in {self.distance}"
+            f"memorisation: {verdict}. The nearest training picture is {self.ratio:.2f} times as far from a sample as "
+            f"from {self.held_out} (in the median; 0 for copies), and {self.very_near:.1%} of samples are very near "
+            f"one (5% by chance), measured by {self.distance}"
         )
 
 
@@ -175,13 +175,13 @@ def examine(
     others = _held_out(table)
     if others is None:
         apart, _ = nearest_rows(known, known, leave_one_out=True)
-        held_out = f"each of {len(known):,} training pictures, to the others"
+        held_out = f"another of {len(known):,} training pictures"
     else:
         apart, _ = nearest_rows(look(others.samples), known)
-        held_out = f"{len(others):,} held-out pictures"
-    medians = float(distances.median()), float(apart.median())
+        held_out = f"one of {len(others):,} held-out pictures"
+    medians = float(distances.quantile(0.5)), float(apart.quantile(0.5))
     if not medians[1]:
-        raise DataError(f"half of what to compare with are copies ({held_out}); leave copies out of the data")
+        raise DataError(f"half of the pictures to compare with ({held_out}) are copies; leave copies out of the data")
     report = MemorisationReport(
         model=model,
         images=images,
@@ -195,7 +195,8 @@ def examine(
         very_near=float((distances < torch.quantile(apart, NEAREST)).float().mean()),
         nearest=float(distances.min()),
     )
-    figure = render.compare({"samples": distances, "held out": apart}, f"distance to the nearest, {distance}")
+    compared = "training pictures, to the others" if others is None else "held out"
+    figure = render.compare({"samples": distances, compared: apart}, f"distance to the nearest, {distance}")
     half = min(PAIRS, samples) // 2 or 1
     chosen = torch.cat([distances.argsort()[:half], torch.arange(half)])
     enlarged = max(1, READABLE // max(table.sample_shape[1:]))

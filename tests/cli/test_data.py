@@ -52,6 +52,7 @@ FOUND = {
     "animated": 1,
     "turned": 1,
     "profiles": 0,
+    "unreadable_share": 0.25,
     "duplicates": [["cats/0.png", "cats/same.bmp"]],
     "empty_folders": ["none"],
     "other_files": ["none/readme", "notes.txt"],
@@ -64,10 +65,19 @@ def test_check_counts_what_is_there(tmp_path, kind):
     path = make(tmp_path / "data", collection())
     result = run("data", "check", path, "--json")
     assert result.exit_code == 1
-    found = json.loads(result.output)
+    found = json.loads(result.stdout)
     assert sorted(found.pop("unreadable")) == ["cats/bad.jpg", "dogs/cut.png"]
     # An archive need not list its folders.
     assert found == {"path": str(path), **FOUND} | ({"empty_folders": []} if kind == "zip" else {})
+
+
+def test_check_gives_the_text_that_leaves_out_what_cannot_be_read(tmp_path):
+    path = write_files(tmp_path / "data", collection())
+    said = run("data", "check", f"pictures,mode=RGB:{path}").stderr
+    text = f"pictures,mode=RGB,unreadable=0.25:{path}"
+    assert said == f"repair or remove what cannot be read, or leave it out by '{text}' as the data\n"
+    assert run("data", "check", text).exit_code == 0
+    assert len(open_data(text)) == 6
 
 
 def test_check_says_it_in_words(tmp_path):
@@ -163,7 +173,7 @@ def test_check_prints_names_that_are_no_text(tmp_path):
     result = run("data", "check", tmp_path)
     assert result.exit_code == 1
     assert r"'same.png', '\udcff.png'" in result.output
-    assert json.loads(run("data", "check", tmp_path, "--json").output)["duplicates"] == [["same.png", odd]]
+    assert json.loads(run("data", "check", tmp_path, "--json").stdout)["duplicates"] == [["same.png", odd]]
 
 
 def test_check_of_nothing(tmp_path):

@@ -69,6 +69,8 @@ def in_turn(folder):
 def test_samples_without_classes_lie_in_the_folder_itself(tmp_path):
     assert run("sample", "mlp-mnist", "--each", tmp_path / "files", "-n", 2).exit_code == 0
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == ["0.png", "1.png"]
+    again = run("sample", "mlp-mnist", "--each", tmp_path / "files", "-n", 1)
+    assert f"1 other PNG files were in {tmp_path / 'files'} already, and are still" in again.output
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,10 @@ def test_sizes_that_differ_become_64_and_it_is_said(tmp_path, caplog):
     path = write_files(tmp_path, PLAIN | {"9.png": encoded(noise(9, 20, 10))})
     table = open_data(path)
     assert table.sample_shape == (3, 64, 64)
-    assert "5 of 6 to 20 high and 8 to 10 wide brought to it by resize=crop" in caplog.text
+    assert (
+        "5 of 6 to 20 high and 8 to 10 wide brought to it by resize=crop, which keeps the middle (resize=pad keeps all)"
+        in caplog.text
+    )
     assert "image_size=64," in table.source
 
 

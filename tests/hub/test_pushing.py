@@ -91,11 +91,14 @@ def test_pushing_again_makes_no_commit(writer):
     assert commits(writer) == 1
 
 
-def test_a_card_that_is_there_is_kept_unless_asked(writer):
+def test_a_card_that_is_there_is_kept_unless_asked(writer, caplog):
     push(writer)
+    push(writer)
+    assert "is kept" not in caplog.text
     mine = b"---\nlibrary_name: ganzoo\n---\n# My own words\n"
     writer.hub.commit(MODEL, {"README.md": mine})
     push(writer)
+    assert f"the card that {MODEL} has is kept, and is not this model's; --overwrite-card" in caplog.text
     assert writer.hub.read(MODEL, "README.md") == mine
     push(writer, overwrite_card=True)
     assert b"# mlp-ring" in writer.hub.read(MODEL, "README.md")
@@ -357,7 +360,7 @@ def test_push_on_the_command_line(writer, folder, monkeypatch):
 def test_card_on_the_command_line(folder):
     readme = folder / "README.md"
     text = readme.read_text()
-    assert run("card", str(folder)).exit_code == 0
+    assert run("card", f"local-dir:{folder}").exit_code == 0
     assert readme.read_text() == text
     readme.write_text("# Mine\n")
     result = run("card", str(folder))

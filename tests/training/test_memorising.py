@@ -73,7 +73,7 @@ def test_copies_are_told_and_new_pictures_are_not():
     assert (report.sample_median, report.ratio, report.nearest, report.very_near) == (0.0, 0.0, 0.0, 1.0)
     assert report.is_suspect
     assert "samples repeat training pictures" in str(report)
-    assert report.held_out == "each of 60 training pictures, to the others"
+    assert report.held_out == "another of 60 training pictures"
     # 8 pairs in a row, pictures of 8 pixels enlarged 8 times; a copy stands beside its original.
     assert pairs_.size == (8 * 130 + 2, 4 * 66 + 2)
     first = pairs_.crop((2, 2, 130, 66))
@@ -102,7 +102,7 @@ def test_a_test_split_is_what_samples_are_compared_with(tmp_path):
             Image.fromarray(picture[0].numpy()).save(tmp_path / split / f"{number}.png")
     table = open_data(tmp_path)
     report, _, _ = examine(replaying(table), table, samples=50)
-    assert report.held_out == "55 held-out pictures"
+    assert report.held_out == "one of 55 held-out pictures"
     other = table.normalise(open_data(tmp_path, split="test").samples).flatten(1)
     expected = nearest_rows(other, table.normalise(table.samples).flatten(1))[0].median() / 2 / 8
     assert report.held_out_median == pytest.approx(float(expected), rel=1e-5)
@@ -164,7 +164,7 @@ def test_what_cannot_be_compared_so_is_refused_before_the_first_step(tmp_path, r
     [
         (smooth(1, seed=0).samples, "1 training pictures do not tell how far new ones are; give at least 10"),
         (smooth(9, seed=0).samples, "9 training pictures do not tell how far new ones are; give at least 10"),
-        (smooth(1, seed=0).samples.expand(12, -1, -1, -1), "half of what to compare with are copies (each of 12"),
+        (smooth(1, seed=0).samples.expand(12, -1, -1, -1), "half of the pictures to compare with (another of 12"),
     ],
 )
 def test_there_is_no_report_on_pictures_that_tell_nothing_of_new_ones(tmp_path, caplog, samples, message):
