@@ -181,7 +181,7 @@ class _Push:
         there = {} if target.overwrite_card else self._there(["README.md"], head.sha)
         if there and not is_same(contents.pop("README.md"), there["README.md"]):
             logger.warning(
-                "the card that %s has is kept, and is not this model's; --overwrite-card (overwrite_card=True) replaces it",
+                "%s has another card, which is kept; --overwrite-card (or overwrite_card=True) replaces it",
                 target.repo_id,
             )
         commit, url = self._commit(contents, head.sha)

@@ -98,7 +98,7 @@ def test_a_card_that_is_there_is_kept_unless_asked(writer, caplog):
     mine = b"---\nlibrary_name: ganzoo\n---\n# My own words\n"
     writer.hub.commit(MODEL, {"README.md": mine})
     push(writer)
-    assert f"the card that {MODEL} has is kept, and is not this model's; --overwrite-card" in caplog.text
+    assert f"{MODEL} has another card, which is kept; --overwrite-card" in caplog.text
     assert writer.hub.read(MODEL, "README.md") == mine
     push(writer, overwrite_card=True)
     assert b"# mlp-ring" in writer.hub.read(MODEL, "README.md")
