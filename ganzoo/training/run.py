@@ -98,7 +98,10 @@ class RunFolder:
         try:
             return tomllib.loads(self.config_file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise RunError(f"{str(self.path)!r} holds no run: there is no readable config.toml in it") from error
+            lacks = "no readable config.toml in it"
+            if not self.path.is_dir():
+                lacks = "no such folder; 'ganzoo runs' lists the runs in the folder runs"
+            raise RunError(f"{str(self.path)!r} holds no run: there is {lacks}") from error
         except ValueError as error:
             raise RunError(
                 f"{str(self.config_file)!r} cannot be read: {error}; undo the change, or start a new run"
