@@ -71,12 +71,10 @@ def finetune(
     """
     from ganzoo.config import build_config
     from ganzoo.data.loading import check_split
-    from ganzoo.training.run import RunFolder, next_free
+    from ganzoo.training.run import next_free
     from ganzoo.training.settings import Settings
     from ganzoo.training.trainer import Trainer
 
-    if run is not None and not dry_run:
-        RunFolder(run).check_free()
     given = {key: value for key, value in settings.items() if value is not None}
     chosen = {**parse_assignments(assignments), **given}
     # -s could name another argument; what is to improve for a patient run may be chosen later.

@@ -98,12 +98,10 @@ def train(
     from ganzoo.config import build_config
     from ganzoo.data.loading import FORMS, check_split, open_data
     from ganzoo.training.recipes import DEFAULT_OBJECTIVE, data_of, is_for, notes_of, read_recipe
-    from ganzoo.training.run import RunFolder, next_free
+    from ganzoo.training.run import next_free
     from ganzoo.training.settings import Settings
     from ganzoo.training.trainer import Trainer
 
-    if run is not None and not dry_run:
-        RunFolder(run).check_free()
     plan = read_recipe(recipe) if recipe else {}
     model, source = plan.get("model", {}), plan.get("data", {})
     architecture = architecture or model.get("architecture")
