@@ -75,10 +75,9 @@ def sample(
         save_png(picture, out)
         click.echo(f"wrote {count} samples to {out}")
     elif each is not None:
-        before = set(each.rglob("*.png")) if each.is_dir() else set()
-        written = write_each(gan, each, count, seed, chosen, truncation, precision)
+        write_each(gan, each, count, seed, chosen, truncation, precision)
         click.echo(f"wrote {count} files to {each}")
-        if others := len(before - written):
+        if others := sum(1 for _ in each.rglob("*.png")) - count:
             click.echo(f"{others} other PNG files were in {each} already, and are still", err=True)
 
 
@@ -146,13 +145,10 @@ def write_each(
     labels: "Tensor | None",
     truncation: float | None,
     precision: "Precision",
-) -> set[Path]:
+) -> None:
     """Write one PNG a sample, in bounded memory, named by the sample's number.
 
     Samples of classes go into folders by class, as `open_pictures` and torchvision's `ImageFolder` read them.
-
-    Returns:
-        The files.
 
     Raises:
         InputError: The samples are no pictures.
@@ -166,19 +162,15 @@ def write_each(
     digits, classes = len(str(count - 1)), class_folders(gan)
     if labels is None and classes:
         labels = torch.arange(count) % len(classes)  # as the model does without labels
-    written = set()
     with tqdm(total=count, unit=" samples", disable=None) as bar:
         index = 0
         chunks = gan.iter_samples(count, seed=seed, labels=labels, truncation=truncation, precision=precision)
         for chunk in chunks:
             for each in chunk:
                 place = folder if labels is None else folder / classes[int(labels[index])]
-                file = place / f"{index:0{digits}d}.png"
-                save_png(picture(each), file)
-                written.add(file)
+                save_png(picture(each), place / f"{index:0{digits}d}.png")
                 index += 1
             bar.update(len(chunk))
-    return written
 
 
 def class_folders(gan: "GAN") -> list[str]:

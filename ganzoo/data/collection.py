@@ -88,7 +88,7 @@ class Collection:
 
     def _check_failed(self) -> None:
         total = len(self.layout.names)
-        if len(self.failed) <= self.asked.unreadable * total and len(self.failed) < total:
+        if len(self.failed) / total <= self.asked.unreadable:  # a quotient, as the share in the text that goes on
             return
         # The text that goes on must leave out all, also those whose damage only decoding shows.
         self.failed |= self._damaged()

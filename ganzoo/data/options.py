@@ -95,7 +95,7 @@ def leaving_out(options: PictureOptions, share: float, path: object) -> str:
         share: How many of all cannot be read, below 1.
         path: Where they lie.
     """
-    return f"pictures{replace(options, unreadable=min(math.ceil(100 * share) / 100, 0.99)).to_text()}:{path}"
+    return f"pictures{replace(options, unreadable=min(math.ceil(round(100 * share, 9)) / 100, 0.99)).to_text()}:{path}"
 
 
 def read_text(text: str, kind: str = "pictures") -> tuple[str | None, PictureOptions, str] | None:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,6 +272,15 @@ def test_more_than_a_hundredth_stops_and_says_how_to_go_on(tmp_path):
     remedy = f"pictures,held_out=0.0,unreadable=0.05:{path}"
     assert f"by '{remedy}'" in message
     assert len(open_data(remedy)) == 95
+
+
+@pytest.mark.parametrize("bad", [7, 29])  # 100 * 0.07 > 7, and 0.29 * 100 < 29
+def test_the_text_that_goes_on_names_the_very_share(tmp_path, bad):
+    path = many_and_bad(tmp_path, bad, 100)
+    remedy = f"pictures,held_out=0.0,unreadable={bad / 100}:{path}"
+    with pytest.raises(DataError, match=re.escape(f"by '{remedy}'")):
+        open_data(f"pictures,held_out=0:{path}")
+    assert len(open_data(remedy)) == 100 - bad
 
 
 def test_the_text_that_goes_on_leaves_out_what_only_decoding_shows_too(tmp_path):
