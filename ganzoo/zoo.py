@@ -16,7 +16,7 @@ from ganzoo.building import (
     create_objective,
     find_architecture,
 )
-from ganzoo.errors import SourceError, UnknownNameError
+from ganzoo.errors import InputError, SourceError, UnknownNameError, given
 from ganzoo.files import is_folder
 from ganzoo.loading import check_shape, plan_network, read_config
 
@@ -89,9 +89,10 @@ def load(
     import torch
 
     from ganzoo.gan import GAN
-    from ganzoo.inference import check_device
+    from ganzoo.inference import has_device
 
-    check_device(device)
+    if not has_device(device):
+        raise InputError(f"device is {given(device)}, and there is none here; it takes cpu, cuda, cuda:1 or mps")
     files = locate(
         source,
         revision=revision,

@@ -7,6 +7,7 @@ import torch
 
 from ganzoo.augmentations.parsing import read_augmentation, text_of
 from ganzoo.errors import ConfigError
+from ganzoo.inference import has_device
 from ganzoo.training.schedules import check_schedule
 
 Precision = Literal["auto", "fp64", "fp32", "bf16", "fp16"]
@@ -155,14 +156,9 @@ def find_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"training: device is {name!r}, and there is none here; it takes auto, cpu, cuda or mps"
-        ) from error
-    return device
+    if not has_device(name):
+        raise ConfigError(f"training: device is {name!r}, and there is none here; it takes auto, cpu, cuda or mps")
+    return torch.device(name)
 
 
 def automatic_precision(device: torch.device) -> Precision:
