@@ -69,17 +69,14 @@ def finetune(
 
     Example: ganzoo finetune dcgan-fashion --data photos
     """
-    from ganzoo.config import build_config
     from ganzoo.data.loading import check_split
+    from ganzoo.training.choices import check_given
     from ganzoo.training.run import next_free
-    from ganzoo.training.settings import Settings
     from ganzoo.training.trainer import Trainer
 
     given = {key: value for key, value in settings.items() if value is not None}
     chosen = {**parse_assignments(assignments), **given}
-    # -s could name another argument; what is to improve for a patient run may be chosen later.
-    known = {key: value for key, value in chosen.items() if key != "patience_images"}
-    build_config(Settings, {"images": 1, **known}, "training")
+    check_given(chosen)  # -s could name another argument
     if split is not None:
         check_split(data, split)
     name = f"{Path(model.rpartition(':')[2].partition('@')[0]).name}-{Path(data.rpartition(':')[2]).name}"

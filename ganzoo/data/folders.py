@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.data.collection import Collection
-from ganzoo.data.layout import lay_out
+from ganzoo.data.layout import Layout, lay_out
 from ganzoo.data.options import PictureOptions, read_text
 from ganzoo.data.shelves import open_shelf
 from ganzoo.data.table import Table
@@ -66,6 +66,17 @@ def open_pictures_text(text: str, split: str) -> Table | None:
     return replace(table, name=f"{table.name}-train") if chosen == "train" else table
 
 
+def looks_like_pairs(path: Path, split: str) -> bool:
+    """Tell whether a folder or an archive of pictures has the two classes A and B, as pairs of pictures do.
+
+    Raises:
+        DataError: As for `open_pictures`.
+        InputError: There is no such split.
+    """
+    with ExitStack() as stack:
+        return _has_sides(lay_out(open_shelf(path, stack, contents="pictures"), split, "folders"))
+
+
 def open_plain(path: Path, split: str) -> Table:
     """Open a path that nothing is said of as pictures, unless it looks like pairs of pictures.
 
@@ -80,13 +91,17 @@ def _open(path: Path, split: str, options: PictureOptions, *, is_plain: bool = F
     with ExitStack() as stack:
         shelf = open_shelf(path, stack, contents="pictures")
         layout = lay_out(shelf, split, options.labels)
-        if is_plain and layout.class_names == ("A", "B"):
+        if is_plain and _has_sides(layout):
             raise DataError(
                 f"{str(path)!r} has the folders A and B, as pairs of pictures do; give 'pairs:{path}', "
                 f"'unpaired:{path}' where they do not belong together, or 'pictures:{path}' to take them for two "
                 "classes"
             )
         return Collection(shelf, layout, split, options).table()
+
+
+def _has_sides(layout: Layout) -> bool:
+    return layout.class_names == ("A", "B")
 
 
 def _check_writable(path: Path) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 _ROWS = 2000  # rows of a distance matrix held at a time
+_VALUES = 2**24  # values of pictures held as floats at a time
 
 
 def memorisation(samples: Tensor, train: Tensor, test: Tensor) -> dict[str, float]:
@@ -43,27 +44,39 @@ def nearest(samples: Tensor, pictures: Tensor) -> Tensor:
     return torch.cat([torch.cdist(rows, pictures, compute_mode=exact).amin(1) for rows in torch.split(samples, _ROWS)])
 
 
-def nearest_rows(samples: Tensor, pictures: Tensor, *, leave_one_out: bool = False) -> tuple[Tensor, Tensor]:
+def nearest_rows(
+    samples: Tensor, pictures: Tensor, *, among: Tensor | None = None, own: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return how near each sample is to the nearest of many pictures, and which one that is.
 
     The nearest is looked for by a matrix product, whose rounding may choose another that is as near within a part in a
-    thousand; the distance to what was chosen is exact.
+    thousand; the distance to what was chosen is exact. Only a block of either is held as floats at a time.
 
     Args:
-        samples: (N, D).
-        pictures: (M, D).
-        leave_one_out: The samples are the pictures themselves, and each is held against the others.
+        samples: (N, D), of any dtype.
+        pictures: (M, D), of any dtype.
+        among: (K,) rows of the pictures, which alone are searched; None searches all.
+        own: (N,) the place, among those searched, of the picture that each sample is, which it is not held against.
 
     Returns:
-        (N,) Euclidean distances, exactly 0 for a copy, and (N,) int64 rows.
+        (N,) Euclidean distances, exactly 0 for a copy, and (N,) int64 places among the pictures that are searched.
     """
-    rows = []
-    for start in range(0, len(samples), _ROWS):
-        part = samples[start : start + _ROWS]
-        distances = torch.cdist(part, pictures, compute_mode="use_mm_for_euclid_dist")
-        if leave_one_out:
-            own = torch.arange(len(part))
-            distances[own, start + own] = torch.inf
-        rows.append(distances.argmin(1))
-    chosen = torch.cat(rows)
-    return (samples - pictures[chosen]).norm(dim=1), chosen
+    among = torch.arange(len(pictures)) if among is None else among
+    block = max(1, min(_ROWS, _VALUES // samples.shape[1]))
+    found = []
+    for start in range(0, len(samples), block):
+        part = _as_floats(samples[start : start + block])
+        nearest_yet, places = torch.full((len(part),), torch.inf, dtype=part.dtype), among.new_zeros(len(part))
+        for searched in torch.split(torch.arange(len(among)), block):
+            distances = torch.cdist(part, _as_floats(pictures[among[searched]]), compute_mode="use_mm_for_euclid_dist")
+            if own is not None:
+                distances[own[start : start + block, None] == searched] = torch.inf
+            least, column = distances.min(1)
+            places = torch.where(least < nearest_yet, searched[column], places)
+            nearest_yet = torch.minimum(least, nearest_yet)
+        found.append(((part - _as_floats(pictures[among[places]])).norm(dim=1), places))
+    return torch.cat([distances for distances, _ in found]), torch.cat([places for _, places in found])
+
+
+def _as_floats(rows: Tensor) -> Tensor:
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))

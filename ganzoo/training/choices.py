@@ -21,7 +21,6 @@ from ganzoo.training.settings import Settings
 
 # Taken over from the pretrained model's training, where its config.json has them.
 CARRIED = (
-    "batch_size",
     "optimizer",
     "learning_rate",
     "beta1",
@@ -37,7 +36,8 @@ LEAST_IMAGES, MOST_IMAGES = 40_000, 1_000_000
 FEW, SOME = 1_000, 20_000  # samples: below, a discriminator soon knows them all by heart
 LEAST_BATCH = 8
 EVALUATED = 2_000  # samples drawn for each evaluation
-PATIENCE = 0.3  # of the budget: three evaluations
+PATIENCE = 3  # evaluations
+ANY_BUDGET = 10**15  # images; more than anything that is compared with a budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,23 @@ class Choice:
     name: str
     value: Any
     reason: str
+
+
+def check_given(given: Mapping[str, Any]) -> Settings:
+    """Check the settings that were given, as far as they can be before the others are chosen.
+
+    Args:
+        given: The settings by name.
+
+    Returns:
+        They among the settings' defaults.
+
+    Raises:
+        ConfigError: One of them is unknown, or has a value that it does not take.
+    """
+    # What is to improve for a patient run may be chosen later, as may the budget.
+    known = {name: value for name, value in given.items() if name != "patience_images"}
+    return build_config(Settings, {"images": ANY_BUDGET, **known}, "training")
 
 
 def choose_objective(pretrained: GAN, gan: GAN, given: object) -> tuple[Objective, Choice | None]:
@@ -110,7 +127,7 @@ def choose_settings(
         return value
 
     for name in CARRIED:
-        if name in before and before[name] != getattr(Settings, name) and name != "batch_size":
+        if name in before and before[name] != getattr(Settings, name):
             choose(name, before[name], "as the pretrained model")
     rate, own = (before.get(name) for name in ("learning_rate", "discriminator_learning_rate"))
     if own and own != rate and "learning_rate" not in given:
@@ -118,9 +135,10 @@ def choose_settings(
     usual = before.get("batch_size", Settings.batch_size)
     batch = usual
     while batch > count // 2 and batch > LEAST_BATCH:
-        batch //= 2
+        batch = max(batch // 2, LEAST_BATCH)
     if batch != usual:
-        choose("batch_size", batch, f"{usual} halved until it is at most half of the {count:,} samples")
+        until = f"it is at most half of the {count:,} samples" if batch <= count // 2 else f"{LEAST_BATCH} are left"
+        choose("batch_size", batch, f"{usual} halved until {until}")
     elif usual != Settings.batch_size:
         choose("batch_size", usual, "as the pretrained model")
     shown = pretrained.config.training.get("images_shown")
@@ -141,7 +159,8 @@ def choose_settings(
         if number:
             choose("evaluate_samples", EVALUATED, "enough to compare models of one run")
             if images >= 10:
-                choose("patience_images", int(images * PATIENCE), "three evaluations without a better one")
+                interval = given.get("evaluate_every_images") or images // 10
+                choose("patience_images", PATIENCE * interval, "three evaluations without a better one")
     return made
 
 
@@ -213,7 +232,7 @@ def choose_number(pretrained: GAN, table: Table) -> tuple[str, str]:
             "",
             f"no number can tell the best: {label} needs more than {features} held-out pictures, not {len(test):,}",
         )
-    if test.fingerprint() == table.fingerprint() and len(test) < SOME:
+    if test.fingerprint() == table.fingerprint():
         return "", "no number can tell the best: nothing is held out, and copies of what was seen would win"
     return f"FCD[{label}]", f"against {len(test):,} held-out pictures"
 

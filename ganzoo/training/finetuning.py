@@ -8,7 +8,7 @@ from typing import Any
 
 from ganzoo import zoo
 from ganzoo.building import check_settings
-from ganzoo.config import ModelConfig, build_config
+from ganzoo.config import ModelConfig
 from ganzoo.data.fitted import fitted_pictures
 from ganzoo.data.loading import Data, open_data
 from ganzoo.data.table import Table
@@ -20,9 +20,8 @@ from ganzoo.models.roles import lower_layers
 from ganzoo.sources import parse_source
 from ganzoo.training.adapting import Adapted, adapt
 from ganzoo.training.callbacks import Callback
-from ganzoo.training.choices import Choice, choose_objective, choose_settings, lines
+from ganzoo.training.choices import Choice, check_given, choose_objective, choose_settings, lines
 from ganzoo.training.freezing import freezable_layers
-from ganzoo.training.settings import Settings
 from ganzoo.training.transferring import Transfer, counts
 
 REPORT = "memorisation"
@@ -115,11 +114,9 @@ def prepare(
     check_settings("discriminator_args", discriminator_args)
     check_settings("notes", notes, "{'license': {'data': 'CC0-1.0'}}")
     check_settings("the license of notes", (notes or {}).get("license"), "{'data': 'CC0-1.0'}")
-    # What is to improve for a patient run may be chosen below.
-    known = {key: value for key, value in settings.items() if key != "patience_images"}
-    asked = build_config(Settings, {"images": 1, **known}, "training")
+    asked = check_given(settings)
     pretrained, origin = load_pretrained(source, revision, access)
-    table = open_data(fitted_pictures(data, pretrained.sample_shape), split=split, value_range=value_range)
+    table = open_data(fitted_pictures(data, pretrained.sample_shape, split), split=split, value_range=value_range)
     adapted = adapt(
         pretrained,
         table,

@@ -29,7 +29,8 @@ logger = logging.getLogger("ganzoo")
 
 FOLDER = "memorisation"
 SAMPLES = 1_000
-POOL, POOL_VALUES = 10_000, 2**26  # training pictures that are searched, and their values; of more some are chosen
+POOL = 10_000  # training pictures that are searched; of more some are chosen
+COMPARED = 1_000  # pictures that samples are held against; likewise
 ENOUGH = 50  # held-out pictures for a distribution; with fewer, each training picture is held out from the others
 LEAST = 10  # training pictures; held against fewer others, a picture is near or far by chance
 NEAREST = 0.05  # the share of held-out pictures that counts as very near
@@ -49,6 +50,7 @@ class MemorisationReport:
         distance: What is measured: Euclidean distance of a judge's features, or the root mean square difference of
             pixels, which run from 0 to 1.
         training: How many training pictures were searched.
+        trained_on: How many there are.
         held_out: What the samples are compared with: held-out pictures, or each training picture with the others.
         sample_median: The median distance of samples to the nearest training picture.
         held_out_median: The same of held-out pictures.
@@ -64,6 +66,7 @@ class MemorisationReport:
     samples: int
     distance: str
     training: int
+    trained_on: int
     held_out: str
     sample_median: float
     held_out_median: float
@@ -82,10 +85,11 @@ class MemorisationReport:
             verdict = "samples repeat training pictures"
         elif self.ratio > FAR_RATIO:
             verdict = "samples are farther from training pictures than new ones would be"
+        searched = f"; {self.training:,} of {self.trained_on:,} training pictures were searched"
         return (
             f"memorisation: {verdict}. The nearest training picture is {self.ratio:.2f} times as far from a sample as "
             f"from {self.held_out} (in the median; 0 for copies), and {self.very_near:.1%} of samples are very near "
-            f"one (5% by chance), measured by {self.distance}"
+            f"one (5% by chance), measured by {self.distance}{searched if self.training < self.trained_on else ''}"
         )
 
 
@@ -166,28 +170,29 @@ def examine(
     if len(table) < LEAST:
         raise DataError(f"{len(table)} training pictures do not tell how far new ones are; give at least {LEAST}")
     drawn = draw(gan, samples, seed=0, data=table)
-    pool = min(POOL, max(LEAST, POOL_VALUES // table.samples[0].numel()))
-    order = torch.randperm(len(table), generator=generator("memorisation", "pool"))[:pool].sort().values
-    pictures = table.samples[order]
-    look, distance = _look(table, best_by, gan)
-    seen, known = look(drawn), look(pictures)
-    distances, rows = nearest_rows(seen, known)
+    pool = _some(len(table), POOL, "pool")
+    training = _TrainingPictures(table, pool, best_by, gan)
+    distances, places = training.nearest(drawn)
     others = _held_out(table)
     if others is None:
-        apart, _ = nearest_rows(known, known, leave_one_out=True)
-        held_out = f"another of {len(known):,} training pictures"
+        own = _some(len(pool), COMPARED, "compared")
+        apart, _ = training.nearest(table.samples[pool[own]], own)
+        held_out = f"another of {len(pool):,} training pictures"
     else:
-        apart, _ = nearest_rows(look(others.samples), known)
-        held_out = f"one of {len(others):,} held-out pictures"
-    medians = float(distances.quantile(0.5)), float(apart.quantile(0.5))
-    if not medians[1]:
+        compared = _some(len(others), COMPARED, "compared")
+        apart, _ = training.nearest(others.samples[compared])
+        held_out = f"one of {len(compared):,} held-out pictures"
+    if not apart.quantile(0.5):
         raise DataError(f"half of the pictures to compare with ({held_out}) are copies; leave copies out of the data")
+    apart = apart[apart > 0]  # copies tell nothing of how far new pictures are
+    medians = float(distances.quantile(0.5)), float(apart.quantile(0.5))
     report = MemorisationReport(
         model=model,
         images=images,
         samples=samples,
-        distance=distance,
-        training=len(known),
+        distance=training.distance,
+        training=len(pool),
+        trained_on=len(table),
         held_out=held_out,
         sample_median=medians[0],
         held_out_median=medians[1],
@@ -195,38 +200,61 @@ def examine(
         very_near=float((distances < torch.quantile(apart, NEAREST)).float().mean()),
         nearest=float(distances.min()),
     )
-    compared = "training pictures, to the others" if others is None else "held out"
-    figure = render.compare({"samples": distances, compared: apart}, f"distance to the nearest, {distance}")
+    title = "training pictures, to the others" if others is None else "held out"
+    figure = render.compare({"samples": distances, title: apart}, f"distance to the nearest, {training.distance}")
     half = min(PAIRS, samples) // 2 or 1
     chosen = torch.cat([distances.argsort()[:half], torch.arange(half)])
     enlarged = max(1, READABLE // max(table.sample_shape[1:]))
     sides = [
         table.normalise(side).repeat_interleave(enlarged, 2).repeat_interleave(enlarged, 3)
-        for side in (drawn[chosen], pictures[rows[chosen]])
+        for side in (drawn[chosen], table.samples[pool[places[chosen]]])
     ]
     pairs = render.draw(render.beside(sides), scale=table.scale, offset=table.offset, columns=COLUMNS)
     return report, figure, pairs
 
 
-def _look(table: Table, best_by: str, gan: GAN) -> tuple[Any, str]:
-    """Return what turns pictures in the data's units into rows to compare, and what their distance is called."""
-    try:
-        names = choose(best_by, table, gan.condition).features if best_by else ""
-        extractor = load_extractors(names or None, table)[0]
-    except (InputError, MissingExtraError):
-        side = 2 * table.scale * table.samples[0].numel() ** 0.5
+class _TrainingPictures:
+    """The training pictures that are searched, and how far others are from them.
 
-        def pixels(pictures: Tensor) -> Tensor:
-            rows: Tensor = pictures.flatten(1).float() / side
-            return rows
+    Attributes:
+        distance: What is measured.
+    """
 
-        return pixels, "RMS of pixels in [0, 1]"
+    def __init__(self, table: Table, pool: Tensor, best_by: str, gan: GAN) -> None:
+        """Take a judge's features where one knows the data, or else the pixels, of the rows of a table in the pool."""
+        self._among: Tensor | None = None
+        self._unit = 1.0
+        try:
+            names = choose(best_by, table, gan.condition).features if best_by else ""
+            extractor = load_extractors(names or None, table)[0]
+        except (InputError, MissingExtraError):
+            self.distance = "RMS of pixels in [0, 1]"
+            self._look = _pixels
+            self._known, self._among = _pixels(table.samples), pool
+            self._unit = 2 * table.scale * table.samples[0].numel() ** 0.5
+        else:
+            self.distance = f"features of {extractor.label}"
+            self._look = lambda pictures: extractor.observe(pictures).features
+            self._known = self._look(table.samples[pool])
 
-    def features(pictures: Tensor) -> Tensor:
-        found: Tensor = extractor.observe(pictures).features
-        return found
+    def nearest(self, pictures: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return pictures' distances to the nearest, and the place of that in the pool.
 
-    return features, f"features of {extractor.label}"
+        Args:
+            pictures: In the data's units.
+            own: The place in the pool of the picture that each is, where they are training pictures themselves.
+        """
+        distances, places = nearest_rows(self._look(pictures), self._known, among=self._among, own=own)
+        return distances / self._unit, places
+
+
+def _pixels(pictures: Tensor) -> Tensor:
+    return pictures.flatten(1)
+
+
+def _some(count: int, most: int, what: str) -> Tensor:
+    """Return the numbers of all of so many pictures, or of so many that are chosen once and for all, in their order."""
+    return torch.randperm(count, generator=generator("memorisation", what))[:most].sort().values
 
 
 def _held_out(table: Table) -> Table | None:

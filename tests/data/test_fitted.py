@@ -6,6 +6,7 @@ from PIL import Image
 
 from ganzoo.data.fitted import fitted_pictures
 from ganzoo.data.loading import open_data
+from ganzoo.errors import DataError
 
 GREY, COLOUR = (1, 28, 28), (3, 16, 24)
 
@@ -68,6 +69,20 @@ def test_other_data_stays_what_it_is(tmp_path):
     for data in [*others, torch.zeros(2, 3), str(tmp_path / "nowhere")]:
         assert fitted_pictures(data, COLOUR) is data
     assert fitted_pictures(str(tmp_path), (2,)) == str(tmp_path)
+
+
+def test_classes_of_letters_are_pictures_and_what_looks_like_pairs_stays(tmp_path):
+    letters = write_files(tmp_path / "letters", {f"{c}/{k}.png": encoded(noise(k)) for c in "ABC" for k in range(2)})
+    assert fitted_pictures(letters, COLOUR) == f"pictures,image_size=16x24,mode=RGB:{letters}"
+    sides = {f"{side}/{k}.png": encoded(noise(k)) for side in "AB" for k in range(2)}
+    split = {f"{part}/{name}": content for part in ("train", "test") for name, content in sides.items()}
+    archive, folder = write_zip(tmp_path / "ab.zip", sides), write_files(tmp_path / "ab", split)
+    for data in (archive, folder):
+        assert fitted_pictures(data, COLOUR) is data
+        with pytest.raises(DataError, match="has the folders A and B"):
+            open_data(data)
+    stated = f"pictures:{folder}"
+    assert fitted_pictures(stated, COLOUR) == f"pictures,image_size=16x24,mode=RGB:{folder}"
 
 
 def test_a_registered_name_wins_over_a_folder(tmp_path, monkeypatch, photos):

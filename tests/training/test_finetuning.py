@@ -10,8 +10,10 @@ from small import BATCH, copied, digest, edit, lines, pairs, pictures, points, s
 import ganzoo
 from ganzoo import Trainer
 from ganzoo.data.arrays import table_from_arrays
+from ganzoo.data.loading import open_data
 from ganzoo.errors import ConfigError, GanzooError, InputError, RunError
-from ganzoo.training.choices import choose_number
+from ganzoo.losses.parsing import read_objective
+from ganzoo.training.choices import choose_number, choose_settings
 from ganzoo.training.step import train_mode
 
 pytestmark = pytest.mark.filterwarnings("ignore::ganzoo.errors.ModeCollapseWarning")
@@ -188,6 +190,36 @@ def test_what_is_given_wins_over_what_is_chosen(parent):
 
 
 @pytest.mark.parametrize(
+    ("count", "size", "reason"),
+    [
+        (30, 12, "25 halved until it is at most half of the 30 samples"),
+        (17, 8, "25 halved until it is at most half of the 17 samples"),
+        (11, 8, "25 halved until 8 are left"),
+    ],
+)
+def test_batches_are_halved_down_to_eight(parent, count, size, reason):
+    gan = ganzoo.load(parent, discriminator=True)
+    gan.config.training["batch_size"] = 25
+    made = choose_settings(gan, pictures(count), read_objective("hinge"), {}, freezable=0, layers=0, can_keep=False)
+    assert {each.name: (each.value, each.reason) for each in made}["batch_size"] == (size, reason)
+
+
+def test_a_warm_up_is_held_against_the_budget_that_is_chosen(parent):
+    quick = {name: value for name, value in QUICK.items() if name != "images"}
+    run = Trainer.from_pretrained(parent, pictures(30, side=16), learning_rate_warmup_images=1_000, **quick)
+    assert (run.settings.images, run.settings.learning_rate_warmup_images) == (40_000, 1_000)
+    with pytest.raises(ConfigError, match="learning_rate_warmup_images is 40000, and the budget is 40000 images"):
+        Trainer.from_pretrained(parent, pictures(30, side=16), learning_rate_warmup_images=40_000, **quick)
+
+
+def test_patience_is_three_evaluations_however_often_these_are(tmp_path):
+    for every, patience in ((0, 12_000), (5_000, 15_000)):
+        given = {"evaluate_every_images": every} if every else {}
+        run = Trainer.from_pretrained("mlp-ring", "ring", run=tmp_path / "run", images=40_000, progress=False, **given)
+        assert run.settings.patience_images == patience
+
+
+@pytest.mark.parametrize(
     ("count", "augment", "frozen"), [(999, "diffaugment", 1), (1_000, "ada", 1), (19_999, "ada", 1), (20_000, "", 0)]
 )
 def test_augmentation_and_frozen_layers_follow_from_the_number_of_pictures(parent, count, augment, frozen):
@@ -332,6 +364,15 @@ def test_the_number_that_tells_the_best_is_chosen_where_one_can():
     number, reason = choose_number(gan, pictures(30, side=28))
     assert number == ""
     assert reason == "no number can tell the best: no judge is known for the data 'data'"
+
+
+def test_nothing_tells_the_best_where_nothing_is_held_out():
+    few = open_data("mnist-test").samples
+    for samples in (few, few.repeat(-(-20_000 // len(few)), 1, 1, 1)):
+        table = replace(table_from_arrays(samples), name="mnist-mine")
+        number, reason = choose_number(ganzoo.load("dcgan-mnist"), table)
+        assert number == ""
+        assert "nothing is held out" in reason
 
 
 def test_only_as_many_layers_are_frozen_as_there_are():

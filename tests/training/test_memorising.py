@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,17 +55,27 @@ def test_the_nearest_row_is_the_nearest():
     copies, own = nearest_rows(pool[:5], pool)
     assert copies.tolist() == [0.0] * 5
     assert own.tolist() == list(range(5))
-    apart, others = nearest_rows(pool, pool, leave_one_out=True)
+    apart, others = nearest_rows(pool, pool, own=torch.arange(80))
     assert (apart > 0).all()
     assert (others != torch.arange(80)).all()
 
 
-def test_leaving_one_out_holds_over_blocks_of_rows(monkeypatch):
-    pool = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
-    whole = nearest_rows(pool, pool, leave_one_out=True)
-    monkeypatch.setattr("ganzoo.metrics.neighbours._ROWS", 7)
-    parts = nearest_rows(pool, pool, leave_one_out=True)
-    assert torch.equal(whole[1], parts[1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_blocks_of_rows_give_what_the_whole_gives(monkeypatch, dtype):
+    pool = (255 * torch.rand(30, 4, generator=torch.Generator().manual_seed(0))).to(dtype)
+    among, own = torch.arange(29, -1, -2), torch.arange(15).flip(0)
+    samples = pool[among[own]]
+    whole = nearest_rows(samples, pool, among=among, own=own)
+    every = (samples[:, None].float() - pool[among][None].float()).norm(dim=2)
+    every[torch.arange(15), own] = torch.inf
+    assert torch.equal(whole[1], every.argmin(1))
+    torch.testing.assert_close(whole[0], every.amin(1))
+    for limits in ({"_ROWS": 7}, {"_VALUES": 11}):
+        for name, value in limits.items():
+            monkeypatch.setattr(f"ganzoo.metrics.neighbours.{name}", value)
+        parts = nearest_rows(samples, pool, among=among, own=own)
+        assert torch.equal(whole[0], parts[0])
+        assert torch.equal(whole[1], parts[1])
 
 
 def test_copies_are_told_and_new_pictures_are_not():
@@ -84,6 +95,30 @@ def test_copies_are_told_and_new_pictures_are_not():
     assert 0.8 < fresh.ratio < 1.3
     assert fresh.very_near < 0.25
     assert fresh.nearest > 0
+
+
+def test_duplicates_in_the_data_hide_no_copies():
+    """Distances of 0 among the pictures to compare with say nothing of how near a new picture comes."""
+    table = smooth(400, seed=0)
+    doubled = replace(table, samples=torch.cat([table.samples, table.samples[:15]]))
+    half = replaying(replace(table, samples=torch.cat([table.samples[:50], smooth(50, seed=1).samples])))
+    report, _, _ = examine(half, doubled, samples=200)
+    assert 0.35 < report.very_near < 0.7
+    assert report.is_suspect
+
+
+def test_of_many_pictures_some_are_searched_and_that_is_said(monkeypatch):
+    monkeypatch.setattr("ganzoo.training.memorising.POOL", 40)
+    monkeypatch.setattr("ganzoo.training.memorising.COMPARED", 20)
+    table = smooth(100, seed=0)
+    report, _, pairs_ = examine(replaying(table), table, samples=400)
+    assert (report.training, report.trained_on) == (40, 100)
+    assert "40 of 100 training pictures were searched" in str(report)
+    assert report.held_out == "another of 40 training pictures"
+    assert report.very_near == pytest.approx(0.4, abs=0.1)  # copies of what was searched
+    # The nearest pairs show copies beside their own originals.
+    first = pairs_.crop((2, 2, 130, 66))
+    assert first.crop((0, 0, 64, 64)).tobytes() == first.crop((64, 0, 128, 64)).tobytes()
 
 
 def test_distances_are_those_of_the_pixels():
