@@ -5,7 +5,7 @@ asked for, and, once it has been measured, `result.json`, which is never compute
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,26 @@ def restore(benchmark: Benchmark, report: Path, folder: Path) -> None:
                 files.write_text(run / "result.json", json.dumps(content, indent=1) + "\n")
 
 
+def claim(run: Path, asked: Mapping[str, Any]) -> None:
+    """Write down what a run is asked for, unless that stands in its folder already.
+
+    Args:
+        run: The run's folder.
+        asked: Everything but the seed that decides a result, as JSON holds it.
+
+    Raises:
+        ClickException: The folder holds a run that was asked for otherwise.
+    """
+    earlier = _read(run / "asked.json")
+    if earlier not in ({}, asked):
+        keys = [key for key in asked if asked[key] != earlier.get(key)]
+        raise click.ClickException(
+            f"the run in {run} was asked for with other {' and '.join(keys)}; choose other --runs"
+        )
+    if not earlier:
+        files.write_text(run / "asked.json", json.dumps(asked, indent=1) + "\n")
+
+
 def perform(benchmark: Benchmark, entry: Entry, seed: int, folder: Path) -> dict[str, Any]:
     """Train and measure one run, or go on with it, or return what it gave before.
 
@@ -111,15 +131,9 @@ def perform(benchmark: Benchmark, entry: Entry, seed: int, folder: Path) -> dict
         ClickException: The folder holds a run that was asked for otherwise, such as one of another budget.
     """
     run, asked = folder / entry.name / str(seed), entry.asked()
-    earlier = _read(run / "asked.json")
-    if earlier not in ({}, asked):
-        keys = [key for key in asked if asked[key] != earlier.get(key)]
-        raise click.ClickException(
-            f"the run in {run} was asked for with other {' and '.join(keys)}; choose other --runs"
-        )
+    claim(run, asked)
     if result := _read(run / "result.json"):
         return result
-    files.write_text(run / "asked.json", json.dumps(asked, indent=1) + "\n")
     click.echo(f"{benchmark.name}: {entry.name}, seed {seed}, in {run}", err=True)
     table = benchmark.open_data(entry.data)
     if (run / "config.toml").exists():

@@ -17,7 +17,7 @@ import synthetic_page
 import torch
 from entries import ROOT, describe_environment
 from pages import replace_section
-from published import command_options
+from published import claim, command_options
 from synthetic_pictures import (
     BATCH,
     DRAWN,
@@ -103,17 +103,18 @@ class Row:
     settings: Mapping[str, Any] | None = None
     pretrained: Mapping[str, str] | None = None
 
-    def asked(self, data: str, table: Table) -> dict[str, Any]:
+    def asked(self, data: Data, few: Table) -> dict[str, Any]:
         """Return everything but the seed that decides a result, as JSON holds it."""
         return {
-            "data": data,
-            "test": table.fingerprint(),
+            "data": data.name,
+            "few": few.fingerprint(),
+            "test": data.test.fingerprint(),
             "per_class": PER_CLASS,
             "drawn": DRAWN,
             "objective": OBJECTIVE,
             "networks": NETWORKS,
             "settings": None if self.settings is None else dict(self.settings),
-            "pretrained": (self.pretrained or {}).get(data, ""),
+            "pretrained": (self.pretrained or {}).get(data.name, ""),
             "classifier": [STEPS, BATCH, SHIFT, LEARNING_RATE, WEIGHT_DECAY],
         }
 
@@ -158,14 +159,13 @@ def train_gan(row: Row, data: Data, few: Table, run: Path, seed: int) -> GAN | N
 def perform(row: Row, data: Data, seed: int, folder: Path) -> dict[str, Any]:
     """Train the GAN and both classifiers of one row and seed, or return what that gave before."""
     place = folder / data.name / row.name / str(seed)
-    asked = json.loads(json.dumps(row.asked(data.name, data.test)))
+    few = data.few(seed)
+    asked = json.loads(json.dumps(row.asked(data, few)))
+    claim(place, asked)
     if (place / "result.json").exists():
         result: dict[str, Any] = json.loads((place / "result.json").read_text(encoding="utf-8"))
-        if result["asked"] == asked:
-            return result
-        raise click.ClickException(f"the result in {place} was asked for otherwise; choose other --runs")
+        return result
     click.echo(f"{NAME}: {data.name}, {row.name}, seed {seed}, in {place}", err=True)
-    few = data.few(seed)
     gan = train_gan(row, data, few, place / "run", seed)
     drawn = None if gan is None else draw_from(gan, few, seed)
     numbers = {

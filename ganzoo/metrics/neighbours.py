@@ -15,12 +15,12 @@ def memorisation(samples: Tensor, train: Tensor, test: Tensor) -> dict[str, floa
     Args:
         samples: (N, D) features.
         train: (M, D) features of training pictures.
-        test: (M, D) features of test pictures, as many, for the nearest of more pictures is nearer.
+        test: (K, D) features of test pictures; as many, for the nearest of more pictures is nearer.
 
     Returns:
         By name: `nearest_ratio`, the median distance to the nearest training picture over that to the nearest test
         picture, at least 0; `nearer_to_train`, the share of samples whose nearest picture of all is a training picture,
-        ties counting half, in [0, 1].
+        ties counting half, in [0, 1]. Of new pictures it is about M / (M + K).
     """
     to_train, to_test = nearest(samples, train), nearest(samples, test)
     nearer = (to_train < to_test).double() + (to_train == to_test).double() / 2

@@ -45,6 +45,8 @@ def test_new_digits_score_better_than_noise_and_copies_are_found(few):
     noise = few._measure(torch.randint(0, 256, (60, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte())
     assert noise["KID"] > 10 * max(real["KID"], 0.1)
     assert noise["precision"] < 0.2
+    fewer_held_out = Case(few.few, few.held_out[:5], few.unseen, few.judge)
+    assert fewer_held_out._measure(few.few.samples)[COPIES] == 1  # each of the few is found
     same = Case(few.few, few.held_out, few.few.samples, few.judge)
     assert COPIES not in same.measure_real()
 

@@ -131,9 +131,14 @@ def test_one_command_writes_report_page_and_pictures_and_computes_nothing_twice(
     monkeypatch.setattr(synthetic_augmentation, "train_gan", None)
     again, _ = run("--seeds=1")
     assert again == report
+    # Neither what is done nor what was cut short is taken for an answer to another question.
+    (tmp_path / "runs" / synthetic_augmentation.NAME / "mnist" / "real" / "0" / "result.json").unlink()
     monkeypatch.setattr(synthetic_augmentation, "OBJECTIVE", "hinge")
-    answer = CliRunner().invoke(synthetic_augmentation.main, [f"--mnist={tmp_path}", "--seeds=1", *paths])
-    assert "was asked for otherwise; choose other --runs" in answer.output
+    for row in ("real", "cgan"):
+        answer = CliRunner().invoke(
+            synthetic_augmentation.main, [f"--mnist={tmp_path}", "--seeds=1", f"--only={row}", *paths]
+        )
+        assert "was asked for with other objective; choose other --runs" in answer.output
 
 
 @pytest.mark.parametrize(
