@@ -35,7 +35,7 @@ def check(source: str, sheet: Path | None, labels: "Labels | None", as_json: boo
     model gets them; without, it shows them whole.
 
     Counts, sizes, modes and labels; what is unreadable, and why; and duplicates, by their pixels. Exits with 1 where
-    training would refuse SOURCE: more pictures cannot be read than may be left out, or a split cannot be opened.
+    more pictures cannot be read than may be left out, or a split cannot be opened.
 
     Example: ganzoo data check photos --sheet sheet.png
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ganzoo.gan import GAN
     from ganzoo.inference import Precision
 
+LARGEST = 2**63 - 1  # that a label can be
 # Names of classes that any file system takes as a folder's.
 FOLDER = re.compile(r"\w(?:[\w .+-]{0,62}\w)?")
 
@@ -63,6 +64,8 @@ def sample(
     from ganzoo import zoo
     from ganzoo.gan import GRID, HISTOGRAM
 
+    if number is not None and per_class is not None:
+        raise InputError("--number and --per-class were both given; give one of them")
     gan = zoo.load(model)
     count = number or (HISTOGRAM if len(gan.sample_shape) == 1 else GRID)
     chosen = choose_labels(gan, labels, per_class, count)
@@ -105,8 +108,10 @@ def choose_labels(gan: "GAN", labels: str | None, per_class: int | None, number:
     if labels is None:
         return None
     names = gan.config.sampling.class_names
-    listed = torch.tensor([read_label(label.strip(), labels, names) for label in labels.split(",")])
-    return listed[torch.arange(number) % len(listed)]
+    listed = [read_label(label.strip(), labels, names) for label in labels.split(",")]
+    if not all(-LARGEST <= label <= LARGEST for label in listed):
+        raise InputError(f"--labels is {labels[:100]!r}; it takes whole numbers up to {LARGEST}, such as 3 or 0,1,2")
+    return torch.tensor(listed)[torch.arange(number) % len(listed)]
 
 
 def read_label(label: str, labels: str, names: Sequence[str]) -> int:

@@ -126,7 +126,9 @@ def test_per_class_gives_so_many_of_each_class(conditional, tmp_path):
         (["--out", "a.png", "--each", "b"], "--out FILE"),
         (["--out", "a.png", "--labels", "7"], "0 to 2"),
         (["--out", "a.png", "--labels", "x"], "whole numbers"),
+        (["--out", "a.png", "--labels", "9" * 30], "whole numbers up to"),
         (["--out", "a.png", "--labels", "1", "--per-class", "2"], "one of them"),
+        (["--out", "a.png", "--number", "1", "--per-class", "2"], "one of them"),
         (["--out", "a.png", "--truncation", "-1"], "positive"),
     ],
 )
