@@ -103,11 +103,13 @@ def claim(run: Path, asked: Mapping[str, Any]) -> None:
         asked: Everything but the seed that decides a result, as JSON holds it.
 
     Raises:
-        ClickException: The folder holds a run that was asked for otherwise.
+        ClickException: The folder holds a run that was asked for otherwise, or does not say what for.
     """
     earlier = _read(run / "asked.json")
+    if not earlier and any((run / name).exists() for name in ("result.json", "config.toml", "run")):
+        raise click.ClickException(f"the run in {run} does not say what it was asked for; choose other --runs")
     if earlier not in ({}, asked):
-        keys = [key for key in asked if asked[key] != earlier.get(key)]
+        keys = sorted(key for key in {*asked, *earlier} if asked.get(key) != earlier.get(key))
         raise click.ClickException(
             f"the run in {run} was asked for with other {' and '.join(keys)}; choose other --runs"
         )

@@ -70,14 +70,16 @@ def build_network(architecture: "Architecture", name: str, arguments: dict[str, 
     return architecture.networks[name](build_config(architecture.config_class, arguments, owner))
 
 
-def check_name(what: str, value: object) -> None:
-    """Refuse what is no name of an architecture.
+def check_name(what: str, value: object, such_as: str = "'dcgan'") -> None:
+    """Refuse what is no name.
 
     Raises:
         ConfigError: It is no text.
     """
     if not isinstance(value, str):
-        raise ConfigError(f"{what} is {given(value)}; it takes a name, such as 'dcgan', so choose one of 'ganzoo list'")
+        raise ConfigError(
+            f"{what} is {given(value)}; it takes a name, such as {such_as}, so choose one of 'ganzoo list'"
+        )
 
 
 def check_settings(what: str, value: object, such_as: str = "{'base_channels': 32}") -> None:
@@ -288,10 +290,11 @@ def create_loss(name: str, **arguments: "float | str") -> "Term":
 
     Raises:
         UnknownNameError: No term has this name.
-        ConfigError: An argument is unknown or out of range.
+        ConfigError: The name is no text, or an argument is unknown or out of range.
     """
     from ganzoo.losses.parsing import build_term
 
+    check_name("the loss", name, "'non_saturating'")
     return build_term(name, keywords=arguments)
 
 
@@ -303,6 +306,6 @@ def create_objective(text: str) -> "Objective":
         UnknownNameError: It names a term that is not registered.
         ConfigError: An argument is unknown or out of range.
     """
-    from ganzoo.losses.parsing import parse
+    from ganzoo.losses.parsing import read_objective
 
-    return parse(text)
+    return read_objective(text)

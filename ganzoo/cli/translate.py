@@ -50,6 +50,7 @@ def translate(
     from ganzoo.data.render import picture, save_png
     from ganzoo.data.resizing import Resize
     from ganzoo.models.condition import condition_of, takes_any_size
+    from ganzoo.translating import read_images
 
     names: dict[str, Path] = {}
     for path in pictures:
@@ -68,9 +69,14 @@ def translate(
     how = next((each for each in get_args(Resize) if each == resize), None)
 
     def read(path: Path) -> tuple["Tensor", str]:
-        return source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+        source, description = source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+        try:
+            read_images(translator, source)
+        except InputError as error:
+            raise InputError(f"{str(path)!r} cannot be translated: {error}") from error
+        return source, description
 
-    # All are read once before the first is translated, so that one that cannot be read leaves nothing half done.
+    # All are read once before the first is translated, so that one that does not do leaves nothing half done.
     for path in tqdm(pictures, "reading", unit=" pictures", disable=None if len(pictures) > WORTH_A_BAR else True):
         read(path)
     with tqdm(total=len(names), unit=" pictures", disable=None) as bar:

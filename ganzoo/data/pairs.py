@@ -132,8 +132,10 @@ def _narrow(shelf: Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...
     missing = [place for place in places if split not in shelf.folders(place)]
     if not missing:
         return tuple(join(place, split) for place in places)
-    there = [each for each in SPLITS if any(each in shelf.folders(place) for place in places)]
+    there = [each for each in SPLITS if all(each in shelf.folders(place) for place in places)]
     where = str(shelf.path / missing[0])
+    if others := [str(shelf.path / place) for place in places if place not in missing]:
+        raise DataError(f"{others[0]!r} has a folder {split!r} and {where!r} has none; give both of them or neither")
     if there:
         raise DataError(f"{where!r} has no folder {split!r}; it has {', '.join(there)}, so use 'pairs@{there[0]}:DIR'")
     if split != "train":

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _ROWS = 2000  # rows of a distance matrix held at a time
-_VALUES = 2**24  # values of pictures held as floats at a time
+_SAMPLES, _PICTURES = 2**27, 2**24  # values of samples, and of pictures, held as floats at a time
 
 
 def memorisation(samples: Tensor, train: Tensor, test: Tensor) -> dict[str, float]:
@@ -62,15 +62,17 @@ def nearest_rows(
         (N,) Euclidean distances, exactly 0 for a copy, and (N,) int64 places among the pictures that are searched.
     """
     among = torch.arange(len(pictures)) if among is None else among
-    block = max(1, min(_ROWS, _VALUES // samples.shape[1]))
+    rows, block = (max(1, min(_ROWS, values // samples.shape[1])) for values in (_SAMPLES, _PICTURES))
     found = []
-    for start in range(0, len(samples), block):
-        part = _as_floats(samples[start : start + block])
+    for start in range(0, len(samples), rows):
+        part = _as_floats(samples[start : start + rows])
         nearest_yet, places = torch.full((len(part),), torch.inf, dtype=part.dtype), among.new_zeros(len(part))
         for searched in torch.split(torch.arange(len(among)), block):
-            distances = torch.cdist(part, _as_floats(pictures[among[searched]]), compute_mode="use_mm_for_euclid_dist")
+            known = _as_floats(pictures[among[searched]])
+            # The squared distance, but for the part's own square, which is the same in a row.
+            distances = torch.addmm(known.square().sum(1), part, known.T, alpha=-2)
             if own is not None:
-                distances[own[start : start + block, None] == searched] = torch.inf
+                distances[own[start : start + rows, None] == searched] = torch.inf
             least, column = distances.min(1)
             places = torch.where(least < nearest_yet, searched[column], places)
             nearest_yet = torch.minimum(least, nearest_yet)

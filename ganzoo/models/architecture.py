@@ -20,6 +20,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ganzoo.errors import ObjectiveError
 from ganzoo.models.condition import Condition, ConditionKind, condition_of
 from ganzoo.models.roles import Role, layers_in_order
 
@@ -142,12 +143,22 @@ def call(network: nn.Module, value: Tensor | None, condition: Tensor | None) -> 
 
 
 def call_features(network: nn.Module, samples: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
-    """Return a discriminator's features, shallow to deep, with the condition given only if it declares one."""
+    """Return a discriminator's features, shallow to deep, with the condition given only if it declares one.
+
+    Raises:
+        ObjectiveError: What its `features` returns are no tensors in a tuple.
+    """
     found: tuple[Tensor, ...] = (
         network.features(samples)  # type: ignore[operator]
         if condition_of(network).kind == "none"
         else network.features(samples, condition)  # type: ignore[operator]
     )
+    # A module that is called `features` returns one tensor, whose rows would pass for as many layers.
+    if not (isinstance(found, tuple) and all(isinstance(each, Tensor) for each in found)):
+        raise ObjectiveError(
+            f"features of {type(network).__name__} gave a {type(found).__name__}; comparing features needs a "
+            "tuple of tensors, shallow to deep, as ganzoo.models.architecture.Discriminator describes"
+        )
     return found
 
 

@@ -158,9 +158,13 @@ def choose_settings(
         choose("best_by", number, reason)
         if number:
             choose("evaluate_samples", EVALUATED, "enough to compare models of one run")
-            if images >= 10:
-                interval = given.get("evaluate_every_images") or images // 10
-                choose("patience_images", PATIENCE * interval, "three evaluations without a better one")
+            # Evaluations come every so many whole steps.
+            known = {**{each.name: each.value for each in made}, **given}
+            stepping = {name: known[name] for name in ("batch_size", "discriminator_steps") if name in known}
+            settings = Settings(images=images, **stepping)
+            interval = settings.interval(given.get("evaluate_every_images") or images / 10)
+            patience = PATIENCE * interval * settings.images_per_step
+            choose("patience_images", patience, "three evaluations without a better one")
     return made
 
 

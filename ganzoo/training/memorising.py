@@ -29,7 +29,7 @@ logger = logging.getLogger("ganzoo")
 
 FOLDER = "memorisation"
 SAMPLES = 1_000
-POOL = 10_000  # training pictures that are searched; of more some are chosen
+POOL, POOL_VALUES = 10_000, 2**29  # training pictures that are searched, and their values; of more some are chosen
 COMPARED = 1_000  # pictures that samples are held against; likewise
 ENOUGH = 50  # held-out pictures for a distribution; with fewer, each training picture is held out from the others
 LEAST = 10  # training pictures; held against fewer others, a picture is near or far by chance
@@ -170,7 +170,7 @@ def examine(
     if len(table) < LEAST:
         raise DataError(f"{len(table)} training pictures do not tell how far new ones are; give at least {LEAST}")
     drawn = draw(gan, samples, seed=0, data=table)
-    pool = _some(len(table), POOL, "pool")
+    pool = _some(len(table), min(POOL, max(LEAST, POOL_VALUES // table.samples[0].numel())), "pool")
     training = _TrainingPictures(table, pool, best_by, gan)
     distances, places = training.nearest(drawn)
     others = _held_out(table)

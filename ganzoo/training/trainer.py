@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ganzoo import randomness
+from ganzoo.building import check_settings
 from ganzoo.config import build_config
 from ganzoo.data.flips import check_flips
 from ganzoo.data.loading import Data, open_data
@@ -129,6 +130,7 @@ class Trainer:
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image" and self.table.paired)
         check_terms(self.gan, self.objective, self.table)
+        check_settings("notes", notes, "{'license': {'data': 'CC0-1.0'}}")
         self.notes = dict(notes or {})
         # Process 0 alone writes.
         self.run = None if run is None or self.processes.number else RunFolder(Path(run).expanduser())

@@ -242,6 +242,21 @@ def test_a_run_of_another_budget_is_refused_and_never_shown(conduct):
     assert "| the first |" not in page
 
 
+def test_a_run_that_does_not_say_what_it_was_asked_for_is_refused(tmp_path):
+    published.claim(tmp_path / "new", {"images": 64})
+    published.claim(tmp_path / "new", {"images": 64})
+    with pytest.raises(click.ClickException, match="asked for with other images and later"):
+        published.claim(tmp_path / "new", {"images": 65, "later": 1})
+    with pytest.raises(click.ClickException, match="asked for with other images;"):
+        published.claim(tmp_path / "new", {})
+    for name in ("result.json", "config.toml"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("{}")
+        with pytest.raises(click.ClickException, match="does not say what it was asked for"):
+            published.claim(tmp_path / name, {"images": 64})
+        assert not (tmp_path / name / "asked.json").exists()
+
+
 def test_a_diverged_run_is_a_result(conduct, trainings, monkeypatch):
     def diverge(gan, table):
         raise DivergenceError("the loss is not finite")

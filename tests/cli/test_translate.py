@@ -76,6 +76,14 @@ def test_what_is_no_picture_is_named(model, tmp_path):
     assert "Traceback" not in result.output
 
 
+def test_a_picture_that_does_not_fit_is_named_before_anything_is_written(model, tmp_path):
+    pictures = [photograph(tmp_path / "a.png", (16, 16)), photograph(tmp_path / "b.png", (20, 20))]
+    result = run(f"local-dir:{model}", *pictures, "--out", tmp_path / "out", "--resize", "none")
+    assert result.exit_code == 2
+    assert "b.png' cannot be translated: the condition has shape" in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unconditional_model_is_refused(tmp_path):
     path = photograph(tmp_path / "cat.png")
     result = run("mlp-ring", path, "--out", tmp_path / "out")

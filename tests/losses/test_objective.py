@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import pytest
 from torch import nn
 
-from ganzoo import create_loss, create_model
-from ganzoo.errors import ObjectiveError
+from ganzoo import create_loss, create_model, create_objective
+from ganzoo.errors import ConfigError, ObjectiveError
 from ganzoo.losses.feature_matching import FeatureMatching
 from ganzoo.losses.l1 import L1
 from ganzoo.losses.l2 import L2
@@ -190,6 +190,14 @@ def test_every_form_of_an_objective_is_read():
     assert read_objective("minimax + r1") == read_objective(Minimax() + R1())
     with pytest.raises(ObjectiveError, match="the objective is a list; it takes text such as 'non_saturating'"):
         read_objective(["minimax"])
+
+
+def test_what_is_no_text_is_refused_or_read():
+    assert create_objective(NonSaturating()) == read_objective("non_saturating")
+    with pytest.raises(ObjectiveError, match="the objective is a int; it takes text"):
+        create_objective(5)
+    with pytest.raises(ConfigError, match=r"the loss is '5' .int.; it takes a name, such as 'non_saturating'"):
+        create_loss(5)
 
 
 def test_create_loss_builds_a_term():

@@ -213,10 +213,16 @@ def test_a_warm_up_is_held_against_the_budget_that_is_chosen(parent):
 
 
 def test_patience_is_three_evaluations_however_often_these_are(tmp_path):
-    for every, patience in ((0, 12_000), (5_000, 15_000)):
-        given = {"evaluate_every_images": every} if every else {}
+    for given in ({}, {"evaluate_every_images": 5_000}, {"evaluate_every_images": 90}, {"batch_size": 48}):
+        given |= {"batch_size": 64} | given
         run = Trainer.from_pretrained("mlp-ring", "ring", run=tmp_path / "run", images=40_000, progress=False, **given)
-        assert run.settings.patience_images == patience
+        settings = run.settings
+        evaluations = [
+            steps * settings.images_per_step
+            for steps in range(1, settings.steps)
+            if settings.is_due(settings.evaluate_every_images, steps)
+        ]
+        assert evaluations[3] - evaluations[0] == settings.patience_images
 
 
 @pytest.mark.parametrize(

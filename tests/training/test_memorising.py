@@ -70,7 +70,7 @@ def test_blocks_of_rows_give_what_the_whole_gives(monkeypatch, dtype):
     every[torch.arange(15), own] = torch.inf
     assert torch.equal(whole[1], every.argmin(1))
     torch.testing.assert_close(whole[0], every.amin(1))
-    for limits in ({"_ROWS": 7}, {"_VALUES": 11}):
+    for limits in ({"_ROWS": 7}, {"_SAMPLES": 21, "_PICTURES": 11}):
         for name, value in limits.items():
             monkeypatch.setattr(f"ganzoo.metrics.neighbours.{name}", value)
         parts = nearest_rows(samples, pool, among=among, own=own)

@@ -1,6 +1,7 @@
 import fcntl
 import threading
 import tomllib
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -847,6 +848,19 @@ def test_feature_matching_trains(tmp_path):
         assert line["generator_feature_matching"] > 0
         assert line["generator_loss"] == pytest.approx(total, rel=1e-5)
         assert "discriminator_feature_matching" not in line
+
+
+def test_a_module_that_is_called_features_is_no_method():
+    """It returns one tensor, whose rows would pass for the features of as many layers."""
+    discriminator = nn.Sequential(OrderedDict(features=nn.Linear(2, 4), output=nn.Linear(4, 1)))
+    gan = GAN(generator=nn.Linear(3, 2), discriminator=discriminator, latent_dim=3, sample_shape=(2,))
+    with pytest.raises(ObjectiveError, match="features of Sequential gave a Tensor; comparing features needs a tuple"):
+        trainer(model=gan, objective="non_saturating + feature_matching")
+
+
+def test_notes_that_are_none_are_refused():
+    with pytest.raises(ConfigError, match=r"notes is '3' .int.; it takes settings by name, such as"):
+        trainer(notes=3)
 
 
 def test_feature_matching_alone_brings_mean_features_together():
