@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganzoo.errors import ConformanceError
+from ganzoo.errors import ConformanceError, ObjectiveError
 from ganzoo.models.architecture import Condition, Discriminator, call, call_features
 from ganzoo.models.condition import condition_of, takes_any_size
 from ganzoo.models.roles import Role, lower_layers, tensor_roles
@@ -194,8 +194,9 @@ def features(subject: Subject) -> None:
             raise ConformanceError(
                 f"its {name} is a Discriminator without the method features; give its hidden tensors, shallow to deep"
             ) from error
-        fitting = isinstance(found, tuple) and found and all(isinstance(each, Tensor) for each in found)
-        require(bool(fitting), f"features of its {name} gives {type(found).__name__}; expected a tuple of tensors")
+        except ObjectiveError as error:
+            raise ConformanceError(f"of its {name}, {error}") from error
+        require(bool(found), f"features of its {name} gives an empty tuple; expected a tensor for each layer")
         for each in found:
             require(
                 each.dim() >= 2 and len(each) == BATCH and bool(each.isfinite().all()),

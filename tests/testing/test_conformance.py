@@ -235,7 +235,7 @@ ARCHITECTURE_FAULTS = {
         "return (F.leaky_relu",
         "return list((F.leaky_relu",
         "features",
-        "gives list; expected",
+        "gave a list; comparing features needs a tuple of tensors",
     ),
     "layers of which all would be frozen": (
         "def features",
