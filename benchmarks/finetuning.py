@@ -60,8 +60,9 @@ what `ganzoo finetune` chooses for so few pictures, but for budget and batches. 
 
 {SAMPLES:,} samples are compared with pictures held out, 1,000 sandals of the test split and 32 faces (no variant of
 which is learned from), on the features of `judge-fashion` (which names 92.8% of its test pictures) and of
-`judge-openmoji` (50.0% of its 208 held-out ones, of ten groups; it has learned from 22 of the 32). KID has 100 subsets of 1,000, and of 32 for faces: compare it within a data set only. Precision and recall (k = 3)
-are rough with 32 faces. *Nearer to train* is the share of samples nearer to a picture that was learned from than to
+`judge-openmoji` (50.0% of its 208 held-out ones, of ten groups; it has learned from 22 of the 32). KID has 100
+subsets of 1,000, and of 32 for faces: compare it within a data set only. Precision and recall (k = 3) are rough with 32
+faces. *Nearer to train* is the share of samples nearer to a picture that was learned from than to
 any of as many held-out ones, or than to any of the 32 faces: by chance 50%, or of faces 71/103 = 69%; 100% for copies.
 *Real data* are 1,000 other sandals, and the 71 faces themselves.
 
