@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 import torch
 from torch import Tensor
 
+from ganzoo import files
 from ganzoo.data.table import Table
 from ganzoo.errors import DataError, InputError
 
@@ -180,4 +181,4 @@ def _find_labels(images: Path) -> Path | None:
 
 
 def _plain_or_gzipped(path: Path) -> Path | None:
-    return next((each for each in (path, path.with_name(path.name + ".gz")) if each.is_file()), None)
+    return next((each for each in (path, path.with_name(path.name + ".gz")) if files.is_file(each)), None)

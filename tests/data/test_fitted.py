@@ -1,3 +1,6 @@
+import os
+import stat
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +86,23 @@ def test_classes_of_letters_are_pictures_and_what_looks_like_pairs_stays(tmp_pat
             open_data(data)
     stated = f"pictures:{folder}"
     assert fitted_pictures(stated, COLOUR) == f"pictures,image_size=16x24,mode=RGB:{folder}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0, 0o444, 0o111])
+def test_a_folder_that_may_not_be_read_is_refused_in_a_sentence(photos, mode):
+    for path in photos.parents:
+        if path != path.parent:
+            path.chmod(path.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
+    photos.chmod(mode)
+    os.seteuid(65534)
+    try:
+        for opened in (open_data, lambda data: open_data(fitted_pictures(data, COLOUR))):
+            with pytest.raises(DataError, match=r"cannot (be )?read"):
+                opened(photos)
+    finally:
+        os.seteuid(0)
+        photos.chmod(0o755)
 
 
 def test_a_registered_name_wins_over_a_folder(tmp_path, monkeypatch, photos):
