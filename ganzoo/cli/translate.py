@@ -69,16 +69,15 @@ def translate(
     how = next((each for each in get_args(Resize) if each == resize), None)
 
     def read(path: Path) -> tuple["Tensor", str]:
-        source, description = source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+        return source_from_picture(path, (shape[0], shape[1], shape[2]), how)
+
+    # All are read once before the first is translated, so that one that does not do leaves nothing half done.
+    for path in tqdm(pictures, "reading", unit=" pictures", disable=None if len(pictures) > WORTH_A_BAR else True):
+        source, _ = read(path)
         try:
             read_images(translator, source)
         except InputError as error:
             raise InputError(f"{str(path)!r} cannot be translated: {error}") from error
-        return source, description
-
-    # All are read once before the first is translated, so that one that does not do leaves nothing half done.
-    for path in tqdm(pictures, "reading", unit=" pictures", disable=None if len(pictures) > WORTH_A_BAR else True):
-        read(path)
     with tqdm(total=len(names), unit=" pictures", disable=None) as bar:
         for name, path in names.items():
             source, description = read(path)

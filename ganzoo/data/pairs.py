@@ -129,14 +129,16 @@ def _sides(shelf: Shelf, place: str) -> tuple[str, ...]:
 
 def _narrow(shelf: Shelf, places: tuple[str, ...], split: str) -> tuple[str, ...]:
     """Return a split's folder in each place, or the places themselves if they have no such folders."""
-    missing = [place for place in places if split not in shelf.folders(place)]
-    if not missing:
+    if all(split in shelf.folders(place) for place in places):
         return tuple(join(place, split) for place in places)
-    there = [each for each in SPLITS if all(each in shelf.folders(place) for place in places)]
-    where = str(shelf.path / missing[0])
-    if others := [str(shelf.path / place) for place in places if place not in missing]:
-        raise DataError(f"{others[0]!r} has a folder {split!r} and {where!r} has none; give both of them or neither")
-    if there:
+    for each in (split, *SPLITS):
+        found = {each in shelf.folders(place): str(shelf.path / place) for place in places}
+        if len(found) == 2:
+            raise DataError(
+                f"{found[True]!r} has a folder {each!r} and {found[False]!r} has none; give both of them or neither"
+            )
+    where = str(shelf.path / places[0])
+    if there := [each for each in SPLITS if each in shelf.folders(places[0])]:
         raise DataError(f"{where!r} has no folder {split!r}; it has {', '.join(there)}, so use 'pairs@{there[0]}:DIR'")
     if split != "train":
         raise DataError(

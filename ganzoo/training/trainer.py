@@ -113,6 +113,7 @@ class Trainer:
             ProcessesError: The other processes that `torchrun` tells of did not come.
         """
         check_arguments(model, model_args, conditional, run)
+        check_settings("notes", notes, "{'license': {'data': 'CC0-1.0'}}")
         asked = build_config(Settings, {"images": images, **settings}, "training")
         self.settings = asked.resolved()
         self.chosen = self.settings.differing(asked)
@@ -130,7 +131,6 @@ class Trainer:
             if name.startswith("discriminator"):
                 self.objective.check(network, paired=self.gan.condition.kind == "image" and self.table.paired)
         check_terms(self.gan, self.objective, self.table)
-        check_settings("notes", notes, "{'license': {'data': 'CC0-1.0'}}")
         self.notes = dict(notes or {})
         # Process 0 alone writes.
         self.run = None if run is None or self.processes.number else RunFolder(Path(run).expanduser())

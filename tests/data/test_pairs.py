@@ -222,6 +222,7 @@ WIDE = encoded(noise(9, 6, 20))
         (apart() | {"A/0.jpg": WIDE}, "A' has two pictures called '0'; keep one"),
         ({"A/0.png": WIDE}, "has a folder A alone; give both A"),
         (apart("train/") | {"A/test/0.png": WIDE}, r"A' has a folder 'test' and '.*B' has none; give both"),
+        (apart() | {"B/val/0.png": WIDE}, r"B' has a folder 'val' and '.*A' has none; give both"),
     ],
 )
 def test_what_cannot_be_pairs_is_named(tmp_path, kind, files, message):
